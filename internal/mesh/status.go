@@ -1,0 +1,156 @@
+package mesh
+
+import "time"
+
+// This file holds what a running node tells about itself: the values behind `mesh status`, `mesh peers`,
+// `mesh log ls`, the HTTP API and the metrics. Field names are the JSON contract; fields are only added.
+
+// PeerState is how alive a peer looks from here.
+type PeerState string
+
+const (
+	Ready       PeerState = "Ready"
+	NotReady    PeerState = "NotReady"
+	Unavailable PeerState = "Unavailable"
+	Unknown     PeerState = "Unknown" // remembered from before, not heard in this run
+)
+
+// Status is one node in one page.
+type Status struct {
+	Zone          Zone          `json:"zone"`
+	PeerID        string        `json:"peerId"`
+	PublicKey     string        `json:"publicKey"`
+	NetworkID     NetworkID     `json:"networkId"`
+	Version       string        `json:"version"`
+	UptimeSeconds float64       `json:"uptimeSeconds"`
+	Incarnation   *time.Time    `json:"incarnation"` // null until the first operation was signed
+	Listen        []string      `json:"listen"`      // such as udp/9102, tcp/9102, http/3000
+	Ready         bool          `json:"ready"`
+	InSync        bool          `json:"inSync"`
+	Peers         PeerCounts    `json:"peers"`
+	Replication   []Replication `json:"replication"`
+	Resources     Resources     `json:"resources"`
+	Cluster       ClusterStatus `json:"cluster"`
+	Findings      []Finding     `json:"findings"` // what an operator should know, worst first
+}
+
+// PeerCounts counts peers by state.
+type PeerCounts struct {
+	Total       int `json:"total"`
+	Ready       int `json:"ready"`
+	NotReady    int `json:"notReady"`
+	Unknown     int `json:"unknown"`
+	Unavailable int `json:"unavailable"`
+}
+
+// Replication says how far this node is behind one other zone.
+type Replication struct {
+	Zone          Zone    `json:"zone"`
+	Announced     uint64  `json:"announced"` // operations announced by anyone (height + 1)
+	Applied       uint64  `json:"applied"`   // operations held and merged here
+	LagOperations uint64  `json:"lagOperations"`
+	LagSeconds    float64 `json:"lagSeconds"`
+}
+
+// Resources counts objects.
+type Resources struct {
+	Live        int `json:"live"`
+	Tombstones  int `json:"tombstones"`
+	Contested   int `json:"contested"`
+	Rejected    int `json:"rejected"`
+	DeletesHeld int `json:"deletesHeld"`
+	Unmanaged   int `json:"unmanaged"`
+}
+
+// ClusterStatus describes the place where objects live.
+type ClusterStatus struct {
+	Kind      string     `json:"kind"` // folder, or none
+	Location  string     `json:"location,omitempty"`
+	Connected bool       `json:"connected"`
+	Problems  []Problem  `json:"problems"`
+	LastWrite *time.Time `json:"lastWrite"`
+}
+
+// Problem is one thing in the cluster that cannot be read or written: a file that does not parse, two files
+// that define one object.
+type Problem struct {
+	Object string    `json:"object,omitempty"`
+	File   string    `json:"file,omitempty"`
+	Line   int       `json:"line,omitempty"`
+	Reason string    `json:"reason"` // CamelCase
+	Text   string    `json:"text"`   // one sentence, never object content
+	Since  time.Time `json:"since"`
+}
+
+// Finding is one thing an operator should know.
+type Finding struct {
+	ID      string `json:"id"`     // such as peers.reachable
+	Status  string `json:"status"` // warn or fail
+	Subject string `json:"subject,omitempty"`
+	Text    string `json:"text"`
+	Next    string `json:"next,omitempty"` // the command that helps
+}
+
+// Peer is one other node.
+type Peer struct {
+	Name               string     `json:"name"`
+	Zone               Zone       `json:"zone"`
+	State              PeerState  `json:"state"`
+	Since              *time.Time `json:"since"`
+	PublicKey          string     `json:"publicKey"`
+	PeerID             string     `json:"peerId"`
+	Endpoints          []string   `json:"endpoints"`
+	Address            *string    `json:"address"`
+	Transport          *string    `json:"transport"` // quic, tcp
+	RTTSeconds         *float64   `json:"rttSeconds"`
+	LagOperations      *uint64    `json:"lagOperations"`
+	LagSeconds         *float64   `json:"lagSeconds"`
+	LastSeen           *time.Time `json:"lastSeen"`
+	ClockOffsetSeconds *float64   `json:"clockOffsetSeconds"`
+	Version            *string    `json:"version"`
+	Incarnation        *time.Time `json:"incarnation"`
+	FirstSeen          *time.Time `json:"firstSeen"`
+	TxBytes            uint64     `json:"txBytes"`
+	RxBytes            uint64     `json:"rxBytes"`
+	Reasons            []string   `json:"reasons"`
+	LastError          string     `json:"lastError,omitempty"` // what answered the last dial
+	DeletesHeld        int        `json:"deletesHeld"`
+}
+
+// LogStatus is one log as `mesh log ls` shows it.
+type LogStatus struct {
+	Name        string     `json:"name"` // its zone
+	Zone        Zone       `json:"zone"`
+	PublicKey   string     `json:"publicKey"`
+	LogID       string     `json:"logId"`
+	Incarnation time.Time  `json:"incarnation"`
+	Height      *uint32    `json:"height"` // null while empty
+	Applied     *uint32    `json:"applied"`
+	Lag         uint64     `json:"lag"`
+	Snapshot    *uint32    `json:"snapshot"` // seq of the newest whole snapshot
+	Operations  uint64     `json:"operations"`
+	Bytes       uint64     `json:"bytes"`
+	State       string     `json:"state"` // OK, Behind, Frozen, Covered, Staging
+	Updated     *time.Time `json:"updated"`
+}
+
+// Resource is one object as the claims show it.
+type Resource struct {
+	Object  string    `json:"object"`
+	Owner   Zone      `json:"owner"` // empty when nobody claims it
+	State   string    `json:"state"` // Live, Deleted, Conflict, Held, Unmanaged, NotRestated, Rejected, Pending
+	Epoch   Epoch     `json:"epoch"`
+	Version Version   `json:"version"`
+	Content string    `json:"content,omitempty"` // hash
+	Claims  []Zone    `json:"claims"`            // zones with a live claim
+	Since   time.Time `json:"since"`
+	Detail  string    `json:"detail,omitempty"`
+}
+
+// HeldDeletes is the set that the mass-delete brake holds for one zone.
+type HeldDeletes struct {
+	Zone    Zone     `json:"zone"`
+	Objects []string `json:"objects"` // in key order
+	Digest  string   `json:"digest"`  // of exactly this set: hand it back to confirm
+	Reason  string   `json:"reason"`  // Brake or ClusterReplaced
+}
