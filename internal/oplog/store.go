@@ -103,10 +103,12 @@ type Placed struct {
 	Birth   mesh.Version
 	Version mesh.Version
 	Content mesh.Hash
+	Expect  mesh.Hash // content of the object of ours that the write replaces or removes; zero: none
 	State   PlacedState
 }
 
-// ClaimWrite stores a claim. Payload accompanies live claims only.
+// ClaimWrite stores a claim. Payload accompanies live claims only; a live claim with a nil payload keeps the
+// payload that is stored (the same content was restated), any other claim drops it.
 type ClaimWrite struct {
 	mesh.Claim
 	Payload []byte
