@@ -20,13 +20,92 @@ type Send struct {
 	Log      mesh.LogKey
 	Instance mesh.Instance
 	From, To uint32
+	// Evidence asks for the two operations that prove a fork instead of rows: the other side doesn't know yet.
+	Evidence bool
 }
 
 // RowIDs looks up the id of a held operation, as Reader.RowID.
 type RowIDs func(log mesh.LogKey, seq uint32) (mesh.Hash, bool, error)
 
-// Diff decides what to send to a node that stated theirs, in the order of Log keys.
-func Diff(ours, theirs []Have, ids RowIDs) ([]Send, error) { return nil, nil }
+// forkWindow is how many operations are sent at once to find where two histories part. Each round lowers the
+// common position by as many at most.
+const forkWindow = 256
 
-// Lacks reports whether theirs holds something that ours does not: a reason to ask for a sync round.
-func Lacks(ours, theirs []Have) bool { return false }
+// Diff decides what to send to a node that stated theirs, in the order of ours. Where the other's head is not
+// on our chain it sends the rows around it: they prove the fork to the other side.
+func Diff(ours, theirs []Have, ids RowIDs) ([]Send, error) {
+	byKey := make(map[mesh.LogKey]*Have, len(theirs))
+	for i := range theirs {
+		byKey[theirs[i].Key] = &theirs[i]
+	}
+	var out []Send
+	for i := range ours {
+		o := &ours[i]
+		if o.Next == 0 && !o.Frozen {
+			continue
+		}
+		from, to, err := stretch(o, byKey[o.Key], ids)
+		if err != nil {
+			return nil, err
+		}
+		if t := byKey[o.Key]; o.Frozen && t != nil && !t.Frozen && t.Next > o.Next {
+			out = append(out, Send{Log: o.Key, Instance: o.Instance, Evidence: true})
+		} else if from < to {
+			out = append(out, Send{Log: o.Key, Instance: o.Instance, From: from, To: to})
+		}
+	}
+	return out, nil
+}
+
+// stretch decides about one log. t is nil when the other side holds nothing of it.
+func stretch(o, t *Have, ids RowIDs) (from, to uint32, err error) {
+	if t == nil || t.Next == 0 && t.Staged == nil && !t.Frozen {
+		return o.Start, o.Next, nil
+	}
+	if t.Next > o.Start && t.Next <= o.Next {
+		id, held, err := ids(o.Key, t.Next-1)
+		if err != nil {
+			return 0, 0, err
+		}
+		if held && id != t.Head {
+			return max(o.Start, t.Next-min(t.Next, forkWindow)), t.Next, nil
+		}
+	}
+	switch {
+	case t.Frozen || t.Next >= o.Next:
+		return 0, 0, nil
+	case t.Next >= o.Start:
+		return t.Next, o.Next, nil
+	case t.Staged != nil && t.Staged.Begin >= o.Start && t.Staged.Next <= o.Next:
+		// Between their chain and ours is a gap that a whole run must bridge; part of one is there already.
+		id, held, err := ids(o.Key, t.Staged.Next-1)
+		if err != nil {
+			return 0, 0, err
+		}
+		if held && id == t.Staged.Head {
+			return t.Staged.Next, o.Next, nil
+		}
+	}
+	return o.Start, o.Next, nil
+}
+
+// Lacks reports whether theirs states something that ours does not: a reason to ask for a sync round.
+func Lacks(ours, theirs []Have) bool {
+	byKey := make(map[mesh.LogKey]*Have, len(ours))
+	for i := range ours {
+		byKey[ours[i].Key] = &ours[i]
+	}
+	for i := range theirs {
+		t := &theirs[i]
+		o := byKey[t.Key]
+		switch {
+		case t.Next == 0:
+		case o == nil:
+			return true
+		case o.Frozen:
+		case t.Next > o.Next, t.Next == o.Next && t.Head != o.Head:
+			return true
+		}
+	}
+	return false
+}

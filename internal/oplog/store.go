@@ -216,6 +216,8 @@ type Reader interface {
 	Rows(log mesh.LogKey, from, to uint32, maxBytes int) ([]Row, error)
 	// RowID returns the id of the operation at seq, and whether it is held.
 	RowID(log mesh.LogKey, seq uint32) (mesh.Hash, bool, error)
+	// Evidence returns the proofs of forks, in the order of their logs: the first one of each log.
+	Evidence() ([]Evidence, error)
 }
 
 // Store keeps a node's state. Commit is called by one goroutine at a time; reads may run beside it.
