@@ -1,0 +1,13 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// commands lists every command that mesh has. A new command is added here and nowhere else: help, the
+// overview, completion and the tests walk this tree.
+func commands(e *env) []*cobra.Command {
+	return []*cobra.Command{
+		newCompletionCmd(e),
+		newVersionCmd(e),
+		newHelpCmd(e),
+	}
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// defaultTimeout bounds every command that asks a node: long enough for a slow link, short enough that
+// nobody wonders whether the command hangs.
+const defaultTimeout = 10 * time.Second
+
+// maxAnswer bounds what confirm reads from standard input.
+const maxAnswer = 1 << 10
+
+// env is the world of a command. A test replaces any of it. It serves one call of run and is not safe for
+// concurrent use.
+type env struct {
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+
+	now       func() time.Time
+	lookupEnv func(string) (string, bool)
+	dir       string // working directory; empty means the one of the process
+	files     fileOps
+
+	// isTerminal reports whether one of the three streams is a terminal, and width how many columns it has
+	// (0 when it is none).
+	isTerminal func(stream any) bool
+	width      func(stream any) int
+
+	flags  globalFlags
+	warned map[string]bool
+}
+
+// globalFlags are the flags that every command has.
+type globalFlags struct {
+	node    string        // address of the local API: unix:PATH or http://HOST:PORT; empty means look for it
+	timeout time.Duration // positive
+	color   string        // auto, always or never
+	noInput bool          // never ask
+	quiet   bool          // no notes
+	verbose bool          // errors show the chain of their causes
+}
+
+// newEnv returns the real world.
+func newEnv() *env {
+	return &env{
+		stdin:      os.Stdin,
+		stdout:     os.Stdout,
+		stderr:     os.Stderr,
+		now:        time.Now,
+		lookupEnv:  os.LookupEnv,
+		files:      osFiles(),
+		isTerminal: isTerminal,
+		width:      terminalWidth,
+	}
+}
+
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+func terminalWidth(stream any) int {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return 0
+	}
+	w, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return w
+}
+
+// getenv returns a variable of the environment, empty when it is not set.
+func (e *env) getenv(name string) string {
+	v, _ := e.lookupEnv(name)
+	return v
+}
+
+// path resolves a file name given by the user against the working directory.
+func (e *env) path(name string) string {
+	if e.dir == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(e.dir, name)
+}
+
+// printf writes data to stdout.
+func (e *env) printf(format string, args ...any) error {
+	_, err := fmt.Fprintf(e.stdout, format, args...)
+	return err
+}
+
+// note tells on stderr what happened beside the data. --quiet silences it.
+func (e *env) note(format string, args ...any) {
+	if !e.flags.quiet {
+		fmt.Fprintf(e.stderr, format+"\n", args...)
+	}
+}
+
+// warn prints a warning on stderr, each text once.
+func (e *env) warn(format string, args ...any) {
+	text := oneLine(fmt.Sprintf(format, args...))
+	if e.warned[text] {
+		return
+	}
+	if e.warned == nil {
+		e.warned = map[string]bool{}
+	}
+	e.warned[text] = true
+	fmt.Fprintf(e.stderr, "%s %s\n", e.paint(e.stderr, "warning:", styleWarn), text)
+}
+
+// confirm asks a question on stderr and reports whether the answer was yes. Where nobody can answer (with
+// --no-input, or when stdin is no terminal) it is a usage error that names flag, the one that answers yes.
+func (e *env) confirm(question, flag string) (bool, error) {
+	if e.flags.noInput || !e.isTerminal(e.stdin) {
+		cause := "standard input is no terminal"
+		if e.flags.noInput {
+			cause = "--no-input forbids asking"
+		}
+		return false, &cliError{
+			Code:  "MESH-2002",
+			What:  "nobody was asked: " + question,
+			Cause: cause,
+			Next:  []string{"the same command with " + flag},
+		}
+	}
+	fmt.Fprintf(e.stderr, "%s [y/N] ", question)
+	line, err := bufio.NewReader(io.LimitReader(e.stdin, maxAnswer)).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return false, fmt.Errorf("read the answer: %w", err)
+	}
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		return true, nil
+	}
+	return false, nil
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// overviewGroup is one line of the overview.
+type overviewGroup struct {
+	name  string
+	names []string
+}
+
+// overviewGroups lists every command in the order of the overview. A test holds it against the tree.
+func overviewGroups() []overviewGroup {
+	return []overviewGroup{
+		{"start", []string{"demo", "keygen", "run"}},
+		{"inspect", []string{"status", "peers", "log"}},
+		{"decide", []string{"adopt"}},
+		{"other", []string{"completion", "version", "help"}},
+	}
+}
+
+// overview is what bare mesh prints.
+func overview(root *cobra.Command) string {
+	var b strings.Builder
+	b.WriteString("mesh keeps clusters in sync peer to peer, with no central server.\n")
+	for _, l := range []struct{ cmd, example, text string }{
+		{"demo", "mesh demo", "three nodes and a story, in a temporary folder"},
+		{"keygen", "mesh keygen", "make the key of a node"},
+		{"run", "mesh run --zone east --folder east", "start a node that syncs a folder of manifests"},
+		{"status", "mesh status", "see how it is doing"},
+	} {
+		if find(root, l.cmd) != nil {
+			fmt.Fprintf(&b, "  %-36s %s\n", l.example, l.text)
+		}
+	}
+	b.WriteByte('\n')
+	for _, g := range overviewGroups() {
+		var have []string
+		for _, n := range g.names {
+			if find(root, n) != nil {
+				have = append(have, n)
+			}
+		}
+		if len(have) > 0 {
+			fmt.Fprintf(&b, "%-9s%s\n", g.name, strings.Join(have, "  "))
+		}
+	}
+	names := make([]string, 0, len(helpTopics()))
+	for _, t := range helpTopics() {
+		names = append(names, t.name)
+	}
+	fmt.Fprintf(&b, "%-9smesh help %s\n", "topics", strings.Join(names, "|"))
+	b.WriteString("mesh COMMAND --help for flags and examples.")
+	if docsURL != "" {
+		b.WriteString(" Docs and bug reports: " + docsURL)
+	}
+	b.WriteByte('\n')
+	return b.String()
+}
+
+// newHelpCmd explains commands, topics and error codes, offline.
+func newHelpCmd(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND|TOPIC|MESH-nnnn]",
+		Short: "Explain a command, a topic or an error code",
+		Example: "  mesh help keygen\n" +
+			"  mesh help exit-codes\n" +
+			"  mesh help MESH-6001",
+		Annotations: map[string]string{annotationExits: "0 2"},
+		Args:        takesArgs(0, -1),
+		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return completeHelp(c.Root(), args), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(c *cobra.Command, args []string) error { return runHelp(e, c.Root(), args) },
+	}
+}
+
+func runHelp(e *env, root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return e.printf("%s", overview(root))
+	}
+	if len(args) == 1 {
+		if text, ok := topicText(args[0]); ok {
+			return e.printf("%s", text)
+		}
+	}
+	c := root
+	for _, name := range args {
+		next := find(c, name)
+		if next == nil {
+			return unknownHelp(c, name)
+		}
+		c = next
+	}
+	return e.printf("%s", helpText(c))
+}
+
+// topicText is the text of a topic or an error code.
+func topicText(name string) (string, bool) {
+	for _, t := range helpTopics() {
+		if t.name == name {
+			return wrap(t.text(), helpWidth) + "\n", true
+		}
+	}
+	if c, ok := findCode(strings.ToUpper(name)); ok {
+		return fmt.Sprintf("%s  %s\n\n%s\n", c.Code, c.Title, wrap(c.Text, helpWidth)), true
+	}
+	return "", false
+}
+
+func unknownHelp(c *cobra.Command, name string) error {
+	var names []string
+	for _, sub := range c.Commands() {
+		names = append(names, sub.Name())
+	}
+	if !c.HasParent() {
+		for _, t := range helpTopics() {
+			names = append(names, t.name)
+		}
+	}
+	what := fmt.Sprintf("no help on %q", name)
+	near := closest(name, names)
+	if strings.HasPrefix(strings.ToUpper(name), "MESH-") {
+		near = "" // numbers are not typos of each other
+	}
+	next := []string{"mesh help"}
+	if near != "" {
+		what += fmt.Sprintf("; did you mean %q?", near)
+		next = []string{"mesh help " + near}
+	}
+	return &cliError{
+		Code:  "MESH-2002",
+		What:  what,
+		Cause: "it is neither a command nor a topic nor an error code of this version",
+		Next:  next,
+	}
+}
+
+func completeHelp(root *cobra.Command, args []string) []string {
+	c := root
+	for _, name := range args {
+		if c = find(c, name); c == nil {
+			return nil
+		}
+	}
+	var names []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name()+"\t"+sub.Short)
+		}
+	}
+	if len(args) == 0 {
+		for _, t := range helpTopics() {
+			names = append(names, t.name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	// noValue stands in a cell that has none; JSON says null.
+	noValue = "-"
+	// columnGap is what kubectl puts between columns.
+	columnGap = 3
+	// minAddress is the shortest an address is cut to: below it nobody recognises one.
+	minAddress = 12
+)
+
+// column describes one column of a table.
+type column struct {
+	name   string
+	shrink bool                    // may be shortened in the middle on a narrow terminal: addresses only
+	style  func(cell string) style // nil for plain text; states and out-of-range numbers have one
+}
+
+// table follows kubectl: one row per thing, no spaces inside a cell, NAME first, AGE last, three spaces
+// between columns, "-" for no value. Piped output is never shortened or coloured.
+type table struct {
+	columns  []column
+	rows     [][]string
+	noHeader bool
+}
+
+// printTable writes t to stdout. Of an empty table it prints none on stderr, such as "No peers found.", and
+// nothing on stdout.
+func (e *env) printTable(t table, none string) error {
+	if len(t.rows) == 0 {
+		e.note("%s", none)
+		return nil
+	}
+	width := 0
+	if e.isTerminal(e.stdout) {
+		width = e.width(e.stdout)
+	}
+	return t.write(e.stdout, width, func(s string, st style) string { return e.paint(e.stdout, s, st) })
+}
+
+// write lays the table out for a terminal of that many columns; 0 means unlimited.
+func (t table) write(w io.Writer, terminal int, paint func(string, style) string) error {
+	cells := make([][]string, len(t.rows))
+	for i, row := range t.rows {
+		cells[i] = make([]string, len(t.columns))
+		for j := range t.columns {
+			cells[i][j] = cell(row, j)
+		}
+	}
+	widths := t.widths(cells)
+	if terminal > 0 {
+		t.shrink(cells, widths, terminal)
+	}
+	var b strings.Builder
+	if !t.noHeader {
+		for j, c := range t.columns {
+			t.writeCell(&b, j, widths, c.name, paint(c.name, styleBold))
+		}
+	}
+	for _, row := range cells {
+		for j, c := range t.columns {
+			painted := row[j]
+			if c.style != nil {
+				painted = paint(row[j], c.style(row[j]))
+			}
+			t.writeCell(&b, j, widths, row[j], painted)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// writeCell writes one cell; the last of a row gets a line break instead of padding.
+func (t table) writeCell(b *strings.Builder, j int, widths []int, plain, painted string) {
+	b.WriteString(painted)
+	if j == len(t.columns)-1 {
+		b.WriteByte('\n')
+		return
+	}
+	b.WriteString(strings.Repeat(" ", widths[j]-utf8.RuneCountInString(plain)+columnGap))
+}
+
+// cell is the text of a cell that keeps the table a table: printable, without spaces, never empty.
+func cell(row []string, j int) string {
+	if j >= len(row) || row[j] == "" {
+		return noValue
+	}
+	return strings.Join(strings.Fields(printable(row[j])), "_")
+}
+
+func (t table) widths(cells [][]string) []int {
+	widths := make([]int, len(t.columns))
+	for j, c := range t.columns {
+		if !t.noHeader {
+			widths[j] = utf8.RuneCountInString(c.name)
+		}
+		for _, row := range cells {
+			widths[j] = max(widths[j], utf8.RuneCountInString(row[j]))
+		}
+	}
+	return widths
+}
+
+// shrink shortens the columns that may be shortened until the table fits, or as far as they go.
+func (t table) shrink(cells [][]string, widths []int, terminal int) {
+	total := columnGap * (len(widths) - 1)
+	for _, w := range widths {
+		total += w
+	}
+	for j, c := range t.columns {
+		excess := total - terminal
+		if !c.shrink || excess <= 0 {
+			continue
+		}
+		to := max(widths[j]-excess, minAddress, utf8.RuneCountInString(c.name))
+		if to >= widths[j] {
+			continue
+		}
+		for _, row := range cells {
+			row[j] = cutMiddle(row[j], to)
+		}
+		total -= widths[j] - to
+		widths[j] = to
+	}
+}
+
+// cutMiddle shortens s to width characters by "..." in its middle.
+func cutMiddle(s string, width int) string {
+	r := []rune(s)
+	const dots = "..."
+	if len(r) <= width || width <= len(dots) {
+		return s
+	}
+	keep := width - len(dots)
+	tail := keep / 2
+	return string(r[:keep-tail]) + dots + string(r[len(r)-tail:])
+}
+
+// shortID keeps the first 12 and the last 6 characters of a long id, enough to tell ids apart by eye.
+func shortID(id string) string {
+	const head, tail = 12, 6
+	if len(id) <= head+tail+len("...") {
+		return id
+	}
+	return id[:head] + "..." + id[len(id)-tail:]
+}
