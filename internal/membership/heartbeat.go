@@ -95,7 +95,7 @@ func (m *Membership) Heartbeat(now time.Time, h Heartbeat) Heard {
 		out.Changes = m.relayed(out.Changes, p)
 	}
 	if proof {
-		if other := p.runs.prove(h.Run, m.now); other != nil {
+		if other := p.runs.prove(h.Run, m.now, m.sent); other != nil {
 			out.Conflict = conflict(h.Key, h.Run, *other)
 			out.Conflict.Proven = true
 		}
@@ -172,7 +172,7 @@ func (m *Membership) echoes(r *run, e Echo) bool {
 }
 
 const (
-	// provingRises of a counter prove life: after the first one a replayer still needs only two heartbeats.
+	// provingRises of a counter prove life. One may be the last heartbeat of a dead node coming round late.
 	provingRises = 2
 	// maxRuns remembered per key: the live one, a rival, and two that ended lately.
 	maxRuns = 4
@@ -226,8 +226,9 @@ func (rs *runs) add(r Run) *run {
 }
 
 // prove moves a run to the front. It returns the run that was there if that one and r are now known to
-// be alive both, and this was not said before.
-func (rs runs) prove(r Run, now time.Time) *Run {
+// be alive both, and this was not said before. The run that gives way has to prove its life anew, by what it
+// sent after this moment: heartbeats of a process that just restarted may still be under way.
+func (rs runs) prove(r Run, now time.Time, sent uint64) *Run {
 	i := slices.IndexFunc(rs, func(o *run) bool { return o.Run == r })
 	n := rs[i]
 	n.proved = now
@@ -240,7 +241,7 @@ func (rs runs) prove(r Run, now time.Time) *Run {
 	if front.proved.IsZero() {
 		return nil
 	}
-	front.former = true
+	front.former, front.rises, front.echoed = true, 0, max(front.echoed, sent)
 	if !n.former || n.returned && front.returned {
 		return nil
 	}

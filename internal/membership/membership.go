@@ -80,7 +80,7 @@ type Peer struct {
 	RTT     time.Duration // of the last answered probe; 0: none yet
 	Heard   time.Time     // last proof of life; zero: none in this run
 	Named   mesh.Zone     // zone that its newest heartbeat names: a hint, its binding is Zone
-	Run     Run           // the run it proved to live in last, or the one last heard; zero: no heartbeat yet
+	Run     Run           // the run it proved to live in last, else one that was heard; zero: no heartbeat yet
 	Counter uint64        // newest counter of Run
 	Rival   *Run          // a second live run of the same key, if one is seen
 }
@@ -110,7 +110,7 @@ type peer struct {
 	misses int
 	rtt    time.Duration
 	heard  time.Time
-	quiet  time.Time // from when the time to Unavailable counts; never before since
+	quiet  time.Time // from when silence counts: the last proof of life, change of state or doubt of our own
 	named  mesh.Zone
 	runs   runs
 }
@@ -169,7 +169,7 @@ func (m *Membership) LinkDown(now time.Time, key keys.Public, why Reason) []Chan
 	if p == nil || !p.linked {
 		return ch
 	}
-	p.linked, p.misses = false, 0
+	p.linked, p.misses, p.rtt = false, 0, 0
 	p.runs.distrust()
 	if p.state == mesh.Ready {
 		return m.move(ch, p, mesh.NotReady, why)
@@ -215,7 +215,7 @@ func (m *Membership) ProbeMissed(now time.Time, key keys.Public, sent time.Time)
 
 // direct takes a proof of life that came over the link.
 func (m *Membership) direct(ch []Change, p *peer) []Change {
-	p.heard, p.misses = m.now, 0
+	p.heard, p.quiet, p.misses = m.now, m.now, 0
 	if p.state != mesh.Ready {
 		return m.move(ch, p, mesh.Ready, Connected)
 	}
@@ -225,17 +225,14 @@ func (m *Membership) direct(ch []Change, p *peer) []Change {
 
 // relayed takes a proof of life that came through others.
 func (m *Membership) relayed(ch []Change, p *peer) []Change {
-	p.heard = m.now
+	p.heard, p.quiet = m.now, m.now
 	switch {
-	case p.linked && p.state == mesh.Ready: // judged by its link
-	case p.linked:
-		p.quiet = m.now
-		if p.state == mesh.Unavailable { // alive elsewhere, but this link is not
-			return m.move(ch, p, mesh.NotReady, ProbesMissed)
-		}
 	case p.state == mesh.Ready:
-	default:
+		return ch
+	case !p.linked:
 		return m.move(ch, p, mesh.Ready, HeartbeatsHeard)
+	case p.state == mesh.Unavailable: // alive elsewhere, but this link is not
+		return m.move(ch, p, mesh.NotReady, ProbesMissed)
 	}
 	return ch
 }
@@ -247,7 +244,7 @@ func (m *Membership) Tick(now time.Time) []Change { return m.advance(now) }
 func (m *Membership) Stalled(now time.Time, lost time.Duration) []Change {
 	m.setNow(now)
 	m.doubt(lost)
-	return m.advance(now)
+	return m.fire()
 }
 
 // Deadline is when a Tick is due at the latest; zero: never. It moves with every call of another method.
@@ -259,8 +256,7 @@ func (m *Membership) setNow(now time.Time) {
 	}
 }
 
-// advance fires the timers that are due. Members are visited in key order, so that the answer doesn't
-// depend on the map.
+// advance comes first in every call: it takes the new time and fires the timers that are due.
 func (m *Membership) advance(now time.Time) []Change {
 	m.setNow(now)
 	if m.wake.IsZero() || m.now.Before(m.wake) {
@@ -269,6 +265,11 @@ func (m *Membership) advance(now time.Time) []Change {
 	if late := m.now.Sub(m.wake); late > m.cfg.StallAfter {
 		m.doubt(late)
 	}
+	return m.fire()
+}
+
+// fire visits the members in key order, so that the answer doesn't depend on the map.
+func (m *Membership) fire() []Change {
 	var ch []Change
 	m.wake = time.Time{}
 	for _, p := range m.sorted() {
@@ -296,7 +297,7 @@ func (m *Membership) advance(now time.Time) []Change {
 func (m *Membership) due(p *peer) time.Time {
 	switch {
 	case p.state == mesh.Ready && !p.linked:
-		return p.heard.Add(m.cfg.silence())
+		return p.quiet.Add(m.cfg.silence())
 	case p.state == mesh.NotReady, p.state == mesh.Unknown:
 		return p.quiet.Add(m.cfg.UnavailableAfter)
 	}
@@ -319,23 +320,15 @@ func (m *Membership) doubt(lost time.Duration) {
 	latest := m.now.Add(m.cfg.silence() - m.cfg.UnavailableAfter)
 	for _, p := range m.peers {
 		p.misses = 0
-		if p.state == mesh.Ready {
-			p.heard = m.now
-			continue
+		q := p.quiet.Add(lost)
+		if q.Before(latest) {
+			q = latest
 		}
-		if q := p.quiet.Add(lost); q.After(latest) {
-			p.quiet = minTime(q, m.now)
-		} else {
-			p.quiet = minTime(latest, m.now)
+		if p.state == mesh.Ready || q.After(m.now) {
+			q = m.now
 		}
+		p.quiet = q
 	}
-}
-
-func minTime(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }
 
 func (m *Membership) move(ch []Change, p *peer, to mesh.PeerState, why Reason) []Change {
