@@ -1,0 +1,53 @@
+package admin
+
+import (
+	"context"
+
+	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/oplog"
+)
+
+// LogReader is what reading logs needs. A live node has it, a Client, and the store of a stopped node.
+type LogReader interface {
+	// Logs lists the logs held, in zone and incarnation order.
+	Logs(ctx context.Context) ([]mesh.LogStatus, error)
+	// Rows returns rows of [from, to) in order, starting at the first one held, until maxBytes are passed: at
+	// least one row if any is held.
+	Rows(ctx context.Context, log mesh.LogKey, from, to uint32, maxBytes int) ([]oplog.Row, error)
+}
+
+// Inspector is what the server asks of a node. All methods are safe for concurrent use and return when ctx
+// ends. An error that is an *Error is told to the caller as it is; any other is reported as an internal one.
+type Inspector interface {
+	LogReader
+
+	Status(ctx context.Context) (mesh.Status, error)
+	// Peers lists all other nodes known, in no particular order.
+	Peers(ctx context.Context) ([]mesh.Peer, error)
+	// Resources lists objects in key order after the given key (zero: from the start), at most limit.
+	Resources(ctx context.Context, after mesh.ObjectKey, limit int) ([]mesh.Resource, error)
+	// Resource tells about one object; false if no zone ever claimed it.
+	Resource(ctx context.Context, key mesh.ObjectKey) (mesh.Resource, bool, error)
+	// Held lists the deletions that are held back, by zone.
+	Held(ctx context.Context) ([]mesh.HeldDeletes, error)
+
+	// Lost lists content that lost to another zone's, oldest first, without payloads; LostOne returns one
+	// record with its payload, and whether it is held.
+	Lost(ctx context.Context) ([]oplog.LostEntry, error)
+	LostOne(ctx context.Context, id uint64) (oplog.LostEntry, bool, error)
+
+	// Adopt takes ownership of an object here and returns when the claim is signed and on disk; the cluster
+	// follows. With dryRun it only tells what is there.
+	Adopt(ctx context.Context, key mesh.ObjectKey, dryRun bool) (mesh.Adoption, error)
+	// AcceptDeletes confirms the deletions held for a zone, if digest still names exactly that set.
+	AcceptDeletes(ctx context.Context, zone mesh.Zone, digest mesh.Hash) (mesh.Confirmation, error)
+}
+
+// Check is one thing that may be wrong with a node.
+type Check struct {
+	Name string // lower case, such as store or listeners
+	Live bool   // its failure means that only a restart helps
+	// Run returns nil or one sentence of what is wrong. It must return promptly: when ctx ends it counts as
+	// failed.
+	Run func(ctx context.Context) error
+}
