@@ -12,7 +12,7 @@ type errorCode struct {
 // errorCodes lists every code in order. Commands with many codes keep them in a function beside their code
 // and join it here.
 func errorCodes() []errorCode {
-	codes := generalCodes()
+	codes := slices.Concat(generalCodes(), keyCodes())
 	slices.SortFunc(codes, func(a, b errorCode) int {
 		if a.Code < b.Code {
 			return -1
@@ -38,6 +38,8 @@ func generalCodes() []errorCode {
 			"Something happened that mesh was not prepared for. The error names a report file with the version, " +
 			"the chain of causes and the stack; it holds neither keys nor your arguments. Run the command again " +
 			"with --verbose to see the chain at once. If it stays, send the report to the developers."},
+		{"MESH-1002", "the output could not be written", "" +
+			"Standard output is closed or its disk is full. What the command did before it printed is done."},
 		{"MESH-2002", "the command line is not understood", "" +
 			"A command, flag, argument or value is unknown or missing. Nothing was attempted. Names are never " +
 			"completed from a prefix; a near miss is suggested. mesh COMMAND --help shows flags and examples."},

@@ -1,6 +1,10 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"bytes"
+
+	"github.com/spf13/cobra"
+)
 
 func newCompletionCmd(e *env) *cobra.Command {
 	shells := []string{"bash", "zsh", "fish", "powershell"}
@@ -14,22 +18,32 @@ func newCompletionCmd(e *env) *cobra.Command {
 		Args:              takesArgs(1, 1),
 		ValidArgsFunction: completeValues(shells...),
 		RunE: func(c *cobra.Command, args []string) error {
-			root := c.Root()
-			switch args[0] {
+			var b bytes.Buffer
+			var err error
+			switch root := c.Root(); args[0] {
 			case "bash":
-				return root.GenBashCompletionV2(e.stdout, true)
+				err = root.GenBashCompletionV2(&b, true)
 			case "zsh":
-				return root.GenZshCompletion(e.stdout)
+				err = root.GenZshCompletion(&b)
 			case "fish":
-				return root.GenFishCompletion(e.stdout, true)
+				err = root.GenFishCompletion(&b, true)
 			case "powershell":
-				return root.GenPowerShellCompletionWithDesc(e.stdout)
+				err = root.GenPowerShellCompletionWithDesc(&b)
+			default:
+				return unknownShell(c, args[0], shells)
 			}
-			what := "no completion for shell " + args[0]
-			if near := closest(args[0], shells); near != "" {
-				what += "; did you mean " + near + "?"
+			if err != nil {
+				return err
 			}
-			return usageError(c, what, "there is one for "+orList(shells))
+			return e.write(b.Bytes())
 		},
 	}
+}
+
+func unknownShell(c *cobra.Command, name string, shells []string) error {
+	what := "no completion for shell " + name
+	if near := closest(name, shells); near != "" {
+		what += "; did you mean " + near + "?"
+	}
+	return usageError(c, what, "there is one for "+orList(shells))
 }

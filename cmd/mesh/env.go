@@ -97,8 +97,21 @@ func (e *env) path(name string) string {
 
 // printf writes data to stdout.
 func (e *env) printf(format string, args ...any) error {
-	_, err := fmt.Fprintf(e.stdout, format, args...)
-	return err
+	return e.write([]byte(fmt.Sprintf(format, args...)))
+}
+
+// write writes data to stdout.
+func (e *env) write(b []byte) error {
+	if _, err := e.stdout.Write(b); err != nil {
+		return &cliError{
+			Code:  "MESH-1002",
+			What:  "cannot write to standard output",
+			Cause: reason(err),
+			Next:  []string{"the same command with its output elsewhere"},
+			Err:   err,
+		}
+	}
+	return nil
 }
 
 // note tells on stderr what happened beside the data. --quiet silences it.

@@ -36,16 +36,3 @@ func osFiles() fileOps {
 		syncDir: syncDir,
 	}
 }
-
-// syncDir makes a created, renamed or removed name durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	if err := d.Sync(); err != nil {
-		_ = d.Close()
-		return err
-	}
-	return d.Close()
-}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"reflect"
 	"strings"
 	"unicode"
@@ -70,8 +69,7 @@ func (e *env) printLine(kind string, v any) error {
 	if err != nil {
 		return err
 	}
-	_, err = e.stdout.Write(append(doc, '\n'))
-	return err
+	return e.write(append(doc, '\n'))
 }
 
 // document marshals v with apiVersion and kind in front.
@@ -115,25 +113,30 @@ func (e *env) printDocument(format string, doc []byte) error {
 			return err
 		}
 		b.WriteByte('\n')
-		_, err := e.stdout.Write(b.Bytes())
-		return err
+		return e.write(b.Bytes())
 	case formatYAML:
-		return writeYAML(e.stdout, doc)
+		b, err := toYAML(doc)
+		if err != nil {
+			return err
+		}
+		return e.write(b)
 	}
 	return fmt.Errorf("no printer for %s", format)
 }
 
-// writeYAML prints a JSON document as YAML with the fields in the same order. JSON is YAML, so the document
-// is read as such and only its style is dropped.
-func writeYAML(w io.Writer, doc []byte) error {
+// toYAML turns a JSON document into YAML with the fields in the same order. JSON is YAML, so the document is
+// read as such and only its style is dropped.
+func toYAML(doc []byte) ([]byte, error) {
 	var n yaml.Node
 	if err := yaml.Unmarshal(doc, &n); err != nil {
-		return err
+		return nil, err
 	}
 	dropStyle(&n)
-	enc := yaml.NewEncoder(w)
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
-	return errors.Join(enc.Encode(&n), enc.Close())
+	err := errors.Join(enc.Encode(&n), enc.Close())
+	return b.Bytes(), err
 }
 
 func dropStyle(n *yaml.Node) {

@@ -113,8 +113,13 @@ func flagError(c *cobra.Command, err error) error {
 	case errors.As(err, &missing):
 		return usageError(c, flagName(missing.GetFlag())+" needs a value", "none was given")
 	case errors.As(err, &invalid):
-		return usageError(c, fmt.Sprintf("%s does not take %q", flagName(invalid.GetFlag()), invalid.GetValue()),
-			rootCause(invalid).Error())
+		what := fmt.Sprintf("%s does not take %q", flagName(invalid.GetFlag()), invalid.GetValue())
+		if list, ok := invalid.GetFlag().Value.(*choice); ok {
+			if near := closest(invalid.GetValue(), list.values); near != "" {
+				what += fmt.Sprintf("; did you mean %q?", near)
+			}
+		}
+		return usageError(c, what, rootCause(invalid).Error())
 	}
 	return usageError(c, err.Error(), "")
 }
@@ -215,11 +220,7 @@ func (c *choice) Set(s string) error {
 			return nil
 		}
 	}
-	near := ""
-	if n := closest(s, c.values); n != "" {
-		near = fmt.Sprintf("; did you mean %q?", n)
-	}
-	return fmt.Errorf("want %s%s", strings.Join(c.values, ", "), near)
+	return errors.New("want " + orList(c.values))
 }
 
 // positiveDuration is a flag such as 10s, always above zero.

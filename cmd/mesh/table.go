@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"strings"
 	"unicode/utf8"
 )
@@ -41,11 +40,12 @@ func (e *env) printTable(t table, none string) error {
 	if e.isTerminal(e.stdout) {
 		width = e.width(e.stdout)
 	}
-	return t.write(e.stdout, width, func(s string, st style) string { return e.paint(e.stdout, s, st) })
+	text := t.layout(width, func(s string, st style) string { return e.paint(e.stdout, s, st) })
+	return e.write([]byte(text))
 }
 
-// write lays the table out for a terminal of that many columns; 0 means unlimited.
-func (t table) write(w io.Writer, terminal int, paint func(string, style) string) error {
+// layout lays the table out for a terminal of that many columns; 0 means unlimited.
+func (t table) layout(terminal int, paint func(string, style) string) string {
 	cells := make([][]string, len(t.rows))
 	for i, row := range t.rows {
 		cells[i] = make([]string, len(t.columns))
@@ -72,8 +72,7 @@ func (t table) write(w io.Writer, terminal int, paint func(string, style) string
 			t.writeCell(&b, j, widths, row[j], painted)
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.String()
 }
 
 // writeCell writes one cell; the last of a row gets a line break instead of padding.

@@ -15,8 +15,14 @@ const SeedSize = ed25519.SeedSize
 const secretText = "[secret]"
 
 // Private is an Ed25519 private key. Every way of printing it gives "[secret]"; Hex and Seed are the two
-// doors through which the key itself leaves. The zero value is no key.
-type Private struct{ std ed25519.PrivateKey }
+// doors through which the key itself leaves. The zero value is no key; methods other than IsZero and those
+// that print panic on it. A Private is immutable and safe for concurrent use.
+type Private struct {
+	_ [0]func() // no ==: it would compare the pointers
+	// std is behind a pointer because fmt calls no methods on unexported fields: of a Private in such a field
+	// it prints an address instead of the key.
+	std *ed25519.PrivateKey
+}
 
 // Generate makes a key from 32 bytes of rand.
 func Generate(rand io.Reader) (Private, error) {
@@ -29,17 +35,18 @@ func Generate(rand io.Reader) (Private, error) {
 
 // FromSeed expands an RFC 8032 seed.
 func FromSeed(seed [SeedSize]byte) Private {
-	return Private{ed25519.NewKeyFromSeed(seed[:])}
+	std := ed25519.NewKeyFromSeed(seed[:])
+	return Private{std: &std}
 }
 
 // IsZero reports whether k is the zero value.
 func (k Private) IsZero() bool { return k.std == nil }
 
 // Public returns the public half.
-func (k Private) Public() Public { return Public(k.std[32:]) }
+func (k Private) Public() Public { return Public((*k.std)[SeedSize:]) }
 
 // Sign signs msg: plain deterministic Ed25519, no context and no prehash.
-func (k Private) Sign(msg []byte) Signature { return Signature(ed25519.Sign(k.std, msg)) }
+func (k Private) Sign(msg []byte) Signature { return Signature(ed25519.Sign(*k.std, msg)) }
 
 // Seed returns the secret itself.
 func (k Private) Seed() [SeedSize]byte { return [SeedSize]byte(k.std.Seed()) }

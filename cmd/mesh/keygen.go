@@ -1,0 +1,145 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"dcp.hiro.io/mesh/internal/keys"
+)
+
+// keygenOptions are the flags and the argument of keygen.
+type keygenOptions struct {
+	file      string // where to write; "-" is stdout
+	public    string // print the public half of this key
+	importSrc string // convert this key
+	force     bool
+	format    *string
+}
+
+// keyDocument is what keygen tells about a key. It never holds the private half.
+type keyDocument struct {
+	PublicKey string  `json:"publicKey"`
+	PeerID    string  `json:"peerId"`
+	File      *string `json:"file"`    // null when the key came from standard input
+	Created   bool    `json:"created"` // whether this run wrote the file
+	Backup    string  `json:"backup,omitempty"`
+}
+
+func newKeygenCmd(e *env) *cobra.Command {
+	var o keygenOptions
+	c := &cobra.Command{
+		Use:   "keygen [FILE|-]",
+		Short: "Make, read or convert the key of a node",
+		Long: "Writes a new private key to FILE (" + keyFileName + " unless named) with mode 0600 and never " +
+			"overwrites one. - prints it to stdout instead. Keys are read as 64 hex digits, PKCS#8 in PEM or DER, " +
+			"or libp2p's protobuf, recognised by their content.",
+		Example: "  mesh keygen\n" +
+			"  mesh keygen --public private.key\n" +
+			"  openssl genpkey -algorithm ed25519 | mesh keygen --import - east.key",
+		Annotations: map[string]string{annotationExits: "0 1 2 6"},
+		Args:        takesArgs(0, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.file = keyFileName
+			if len(args) == 1 {
+				o.file = args[0]
+			}
+			if err := o.check(c, len(args) == 1); err != nil {
+				return err
+			}
+			return keygen(e, o)
+		},
+	}
+	c.Flags().StringVar(&o.public, "public", "", "print the public key and peer id of the key in `SRC` (- is stdin)")
+	c.Flags().StringVar(&o.importSrc, "import", "", "take the key from `SRC` (- is stdin) instead of making one")
+	c.Flags().BoolVar(&o.force, "force", false, "replace FILE, renaming it to FILE.bak-TIME first")
+	o.format = addOutputFlag(c, formatText, formatJSON)
+	return c
+}
+
+// check refuses combinations that contradict each other.
+func (o keygenOptions) check(c *cobra.Command, named bool) error {
+	given := func(flag string) bool { return c.Flags().Changed(flag) }
+	switch {
+	case named && o.file == "", given("public") && o.public == "", given("import") && o.importSrc == "":
+		return usageError(c, "the file name is empty", "FILE and SRC name a file, or - for the standard streams")
+	case given("public") && (given("import") || o.force):
+		return usageError(c, "--public writes nothing, so --import and --force have no place beside it",
+			"it prints the public key and peer id of SRC")
+	case given("public") && named:
+		return usageError(c, "--public writes no file, got FILE "+o.file, "it prints the public key and peer id of SRC")
+	case o.file == stdio && o.force:
+		return usageError(c, "--force has no meaning for stdout", "there is no file to replace")
+	case o.file == stdio && *o.format != formatText:
+		return usageError(c, "- and -o "+*o.format+" exclude each other",
+			"a private key is never printed together with anything else")
+	}
+	return nil
+}
+
+func keygen(e *env, o keygenOptions) error {
+	if o.public != "" {
+		k, err := e.readKey(o.public)
+		if err != nil {
+			return err
+		}
+		doc := describeKey(k.Public())
+		if o.public != stdio {
+			doc.File = &o.public
+		}
+		return printKey(e, *o.format, doc)
+	}
+	k, err := newOrImported(e, o.importSrc)
+	if err != nil {
+		return err
+	}
+	if o.file == stdio {
+		e.warnIfReadable()
+		return e.printf("%s\n", k.Hex())
+	}
+	backup, err := e.writeKey(o.file, k, o.force)
+	if err != nil {
+		return err
+	}
+	doc := describeKey(k.Public())
+	doc.File, doc.Created, doc.Backup = &o.file, true, backup
+	if *o.format != formatText {
+		return printKey(e, *o.format, doc)
+	}
+	if backup != "" {
+		e.note("kept the old key as %s", backup)
+	}
+	e.note("wrote %s (%04o). Keep it secret and backed up: it is this node's identity.", o.file, keyFileMode)
+	if err := printKey(e, *o.format, doc); err != nil {
+		return err
+	}
+	next := "mesh run --zone NAME"
+	if o.file != keyFileName {
+		next += " -k " + shellQuote(o.file)
+	}
+	e.note("next        %s", next)
+	return nil
+}
+
+func newOrImported(e *env, src string) (keys.Private, error) {
+	if src != "" {
+		return e.readKey(src)
+	}
+	k, err := keys.Generate(rand.Reader)
+	if err != nil {
+		return keys.Private{}, fmt.Errorf("read the system's random source: %w", err)
+	}
+	return k, nil
+}
+
+func describeKey(p keys.Public) keyDocument {
+	return keyDocument{PublicKey: p.String(), PeerID: p.PeerID()}
+}
+
+func printKey(e *env, format string, doc keyDocument) error {
+	if format == formatText {
+		return e.printf("public key  %s\npeer id     %s\n", doc.PublicKey, doc.PeerID)
+	}
+	return e.printValue(format, "Key", doc)
+}
