@@ -1,7 +1,6 @@
 package oplog
 
 import (
-	"bytes"
 	"cmp"
 	"maps"
 	"slices"
@@ -142,9 +141,7 @@ func (m *Memory) Commit(b *Batch) error {
 		d.addLost(l)
 	}
 	for _, e := range b.Evidence {
-		if _, held := d.evidence[e.Log]; !held {
-			d.evidence[e.Log] = Evidence{e.Log, cloneRow(e.A), cloneRow(e.B)}
-		}
+		d.evidence[e.Log] = Evidence{e.Log, cloneRow(e.A), cloneRow(e.B)}
 	}
 	for _, x := range b.Bindings {
 		d.bindings[x.Key] = x
@@ -197,7 +194,7 @@ func (d *memory) putClaim(c ClaimWrite) {
 	case c.Kind != mesh.Live:
 		c.Payload = nil
 	case c.Payload != nil:
-		c.Payload = bytes.Clone(c.Payload)
+		c.Payload = cloneBytes(c.Payload)
 	default:
 		c.Payload = d.claims[c.Ref()].Payload
 	}
@@ -205,7 +202,7 @@ func (d *memory) putClaim(c ClaimWrite) {
 }
 
 func (d *memory) addLost(l LostRecord) {
-	l.Payload = bytes.Clone(l.Payload)
+	l.Payload = cloneBytes(l.Payload)
 	d.lostID++
 	d.lost = append(d.lost, LostEntry{d.lostID, l, len(l.Payload)})
 	d.lostBytes += len(l.Payload)
@@ -260,7 +257,7 @@ func (m *Memory) Load() (*Index, error) {
 func (m *Memory) Payload(ref mesh.ClaimRef) ([]byte, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return bytes.Clone(m.data.claims[ref].Payload), nil
+	return cloneBytes(m.data.claims[ref].Payload), nil
 }
 
 // Rows returns rows of [from, to) until maxBytes are passed, at least one if any is held.
@@ -309,11 +306,11 @@ func (m *Memory) LostOne(id uint64) (LostEntry, bool, error) {
 		return LostEntry{}, false, nil
 	}
 	l := m.data.lost[i]
-	l.Payload = bytes.Clone(l.Payload)
+	l.Payload = cloneBytes(l.Payload)
 	return l, true, nil
 }
 
-// Evidence returns the proofs of forks, in the order of their logs. The first proof of a log is the one kept.
+// Evidence returns the proofs of forks, in the order of their logs: the newest of each.
 func (m *Memory) Evidence() ([]Evidence, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -328,13 +325,16 @@ func sorted[K comparable, V any](m map[K]V, compare func(a, b V) int) []V {
 	return slices.SortedFunc(maps.Values(m), compare)
 }
 
+// cloneBytes returns nil for no bytes, as a disk cannot tell the two apart.
+func cloneBytes(b []byte) []byte { return append([]byte(nil), b...) }
+
 func cloneRow(r Row) Row {
-	r.Header, r.Body = bytes.Clone(r.Header), bytes.Clone(r.Body)
+	r.Header, r.Body = cloneBytes(r.Header), cloneBytes(r.Body)
 	return r
 }
 
 func cloneTrust(t TrustOp) TrustOp {
-	t.Header, t.Body = bytes.Clone(t.Header), bytes.Clone(t.Body)
+	t.Header, t.Body = cloneBytes(t.Header), cloneBytes(t.Body)
 	return t
 }
 

@@ -1,0 +1,214 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/oplog"
+)
+
+// rowFill leaves little room in pages of rows: a log grows at its end only.
+const rowFill = 0.9
+
+// Commit makes the batch durable in one synced transaction. A live claim without a payload keeps the payload
+// held so far. After an error, which is ErrDiskFull or a *DamagedError among others, the store is finished.
+func (s *Store) Commit(b *oplog.Batch) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if err := s.usable(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	if s.readOnly {
+		return fmt.Errorf("commit: %w", ErrReadOnly)
+	}
+	err := s.commit(b)
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("commit %s to %s: %w", describe(b), s.path, s.classify(err))
+	s.fail(err)
+	if errors.Is(err, ErrDiskFull) {
+		s.dropBallast()
+	}
+	return err
+}
+
+func (s *Store) commit(b *oplog.Batch) error {
+	s.wedged = true // until bbolt returns as it should
+	err := guarded(s.path, func() error {
+		err := s.db.Update(func(tx *bbolt.Tx) error {
+			if err := s.apply(tx, b); err != nil {
+				return err
+			}
+			return s.fault(opCommit)
+		})
+		s.wedged = false
+		return err
+	})
+	return err
+}
+
+// describe says what a batch holds, for errors.
+func describe(b *oplog.Batch) string {
+	if len(b.Rows) > 0 {
+		r := b.Rows[0]
+		return fmt.Sprintf("%d operations (the first: %d of log %s by %s)", len(b.Rows), r.Seq, mesh.Hash(r.Log.Log).Short(), r.Log.Author.Short())
+	}
+	return fmt.Sprintf("%d claims, %d logs, %d prunes", len(b.Claims)+len(b.DropClaims), len(b.Logs)+len(b.DropLogs), len(b.Prune))
+}
+
+// apply carries out a batch in the order of its fields.
+func (s *Store) apply(tx *bbolt.Tx, b *oplog.Batch) error {
+	p := putter{tx: tx, lognos: s.lognos}
+	p.rows(b.Rows)
+	for _, span := range b.Prune {
+		p.prune(span)
+	}
+	for i := range b.Logs {
+		p.put(bucketLogs, func(k *writer) { k.logKey(b.Logs[i].Key) }, func(v *writer) { v.log(&b.Logs[i]) })
+	}
+	for _, key := range b.DropLogs {
+		p.drop(bucketLogs, func(k *writer) { k.logKey(key) })
+	}
+	for i := range b.Claims {
+		p.claim(&b.Claims[i])
+	}
+	for _, ref := range b.DropClaims {
+		p.drop(bucketClaims, func(k *writer) { k.claimKey(ref) })
+		p.drop(bucketPayloads, func(k *writer) { k.claimKey(ref) })
+	}
+	for i := range b.Placed {
+		p.put(bucketPlaced, func(k *writer) { k.object(b.Placed[i].Object) }, func(v *writer) { v.placed(&b.Placed[i]) })
+	}
+	for _, key := range b.DropPlaced {
+		p.drop(bucketPlaced, func(k *writer) { k.object(key) })
+	}
+	for i := range b.Trust {
+		p.put(bucketTrust, func(k *writer) { k.hash(b.Trust[i].ID) }, func(v *writer) { v.trust(&b.Trust[i]) })
+	}
+	if p.err == nil && len(b.Lost) > 0 {
+		p.err = s.putLost(tx, b.Lost)
+	}
+	for i := range b.Evidence {
+		p.put(bucketEvidence, func(k *writer) { k.logKey(b.Evidence[i].Log) }, func(v *writer) { v.evidence(&b.Evidence[i]) })
+	}
+	for i := range b.Bindings {
+		p.put(bucketBindings, func(k *writer) { k.public(b.Bindings[i].Key) }, func(v *writer) { v.binding(&b.Bindings[i]) })
+	}
+	for i := range b.Brakes {
+		p.put(bucketBrakes, func(k *writer) { k.rest(string(b.Brakes[i].Zone)) }, func(v *writer) { v.brake(&b.Brakes[i]) })
+	}
+	for i := range b.Acked {
+		p.put(bucketAcked, func(k *writer) { k.ackedKey(&b.Acked[i]) }, func(v *writer) { v.u32(b.Acked[i].Height) })
+	}
+	for author, c := range b.Covers {
+		p.put(bucketCovers, func(k *writer) { k.public(author) }, func(v *writer) { v.covers(&c) })
+	}
+	if b.Meta != nil {
+		p.put(bucketMeta, func(k *writer) { k.b = append(k.b, keyNode...) }, func(v *writer) { v.meta(b.Meta) })
+	}
+	return p.err
+}
+
+// putter writes records until the first error.
+type putter struct {
+	tx     *bbolt.Tx
+	lognos *lognos
+	err    error
+}
+
+func (p *putter) put(bucket []byte, key, value func(*writer)) {
+	if p.err != nil {
+		return
+	}
+	var k, v writer
+	key(&k)
+	value(&v)
+	if p.err = errors.Join(k.err, v.err); p.err == nil {
+		p.err = p.tx.Bucket(bucket).Put(k.b, v.b)
+	}
+}
+
+func (p *putter) drop(bucket []byte, key func(*writer)) {
+	if p.err != nil {
+		return
+	}
+	var k writer
+	key(&k)
+	if p.err = k.err; p.err == nil {
+		p.err = p.tx.Bucket(bucket).Delete(k.b)
+	}
+}
+
+func (p *putter) rows(rows []oplog.Row) {
+	b := p.tx.Bucket(bucketRows)
+	b.FillPercent = rowFill
+	for i := range rows {
+		if p.err != nil {
+			return
+		}
+		var no logno
+		if no, p.err = p.lognos.assign(p.tx, rows[i].Log); p.err != nil {
+			return
+		}
+		var v []byte
+		if v, p.err = encodeRow(&rows[i]); p.err == nil {
+			p.err = b.Put(rowKey(no, rows[i].Seq), v)
+		}
+	}
+}
+
+func (p *putter) prune(span oplog.Span) {
+	no, known := p.lognos.find(span.Log)
+	if p.err != nil || !known {
+		return
+	}
+	// Deleting under a cursor makes it skip: look first, delete then.
+	b := p.tx.Bucket(bucketRows)
+	var doomed [][]byte
+	c := b.Cursor()
+	for k, _ := c.Seek(rowKey(no, span.From)); k != nil; k, _ = c.Next() {
+		n, seq, err := splitRowKey(k)
+		if err != nil {
+			p.err = err
+			return
+		}
+		if n != no || seq >= span.To {
+			break
+		}
+		doomed = append(doomed, rowKey(n, seq))
+	}
+	for _, k := range doomed {
+		if p.err = b.Delete(k); p.err != nil {
+			return
+		}
+	}
+}
+
+func (p *putter) claim(c *oplog.ClaimWrite) {
+	if p.err != nil {
+		return
+	}
+	var no logno
+	if no, p.err = p.lognos.assign(p.tx, c.At.Log); p.err != nil {
+		return
+	}
+	var k, v writer
+	k.claimKey(c.Ref())
+	v.claim(&c.Claim, no)
+	if p.err = errors.Join(k.err, v.err); p.err != nil {
+		return
+	}
+	if p.err = p.tx.Bucket(bucketClaims).Put(k.b, v.b); p.err != nil {
+		return
+	}
+	switch {
+	case c.Kind != mesh.Live:
+		p.err = p.tx.Bucket(bucketPayloads).Delete(k.b)
+	case len(c.Payload) > 0:
+		p.err = p.tx.Bucket(bucketPayloads).Put(k.b, c.Payload)
+	}
+}

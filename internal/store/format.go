@@ -1,0 +1,159 @@
+package store
+
+import (
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"dcp.hiro.io/mesh/internal/oplog"
+)
+
+// formatVersion is the version that this code reads and writes. To raise it, append to migrations.
+const formatVersion = 1
+
+// migration brings a store from one version to the next, within a transaction.
+type migration struct {
+	from uint32
+	run  func(*bbolt.Tx) error
+}
+
+// migrations lead from every older version to formatVersion, one step each.
+var migrations []migration
+
+var (
+	bucketMeta     = []byte("meta")
+	bucketLognos   = []byte("lognos")
+	bucketRows     = []byte("rows")
+	bucketLogs     = []byte("logs")
+	bucketClaims   = []byte("claims")
+	bucketPayloads = []byte("payloads")
+	bucketPlaced   = []byte("placed")
+	bucketTrust    = []byte("trust")
+	bucketLost     = []byte("lost")
+	bucketEvidence = []byte("evidence")
+	bucketBindings = []byte("bindings")
+	bucketBrakes   = []byte("brakes")
+	bucketAcked    = []byte("acked")
+	bucketCovers   = []byte("covers")
+
+	buckets = [][]byte{
+		bucketMeta, bucketLognos, bucketRows, bucketLogs, bucketClaims, bucketPayloads, bucketPlaced, bucketTrust,
+		bucketLost, bucketEvidence, bucketBindings, bucketBrakes, bucketAcked, bucketCovers,
+	}
+
+	keyFormat = []byte("format")
+	keyNode   = []byte("node")
+)
+
+func createBuckets(tx *bbolt.Tx, version uint32) error {
+	for _, name := range buckets {
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	return putFormat(tx, version)
+}
+
+func putFormat(tx *bbolt.Tx, version uint32) error {
+	return tx.Bucket(bucketMeta).Put(keyFormat, order.AppendUint32(nil, version))
+}
+
+func readFormat(tx *bbolt.Tx) (uint32, error) {
+	b := tx.Bucket(bucketMeta)
+	if b == nil {
+		return 0, fmt.Errorf("not a store of mesh: %w", errCorrupt)
+	}
+	r := reader{b: b.Get(keyFormat)}
+	version := r.u32()
+	return version, r.end("format version")
+}
+
+// migrate brings an older store up to date, in one transaction that also looks whose store it is: another
+// node's is left as it was.
+func (s *Store) migrate() error {
+	var version uint32
+	err := s.view(func(tx *bbolt.Tx) (err error) {
+		version, err = readFormat(tx)
+		return err
+	})
+	if err != nil || version >= formatVersion {
+		return err
+	}
+	if err := s.fault(opMigrate); err != nil {
+		return err
+	}
+	return guarded(s.path, func() error {
+		return s.db.Update(func(tx *bbolt.Tx) error {
+			for ; version < formatVersion; version++ {
+				step, ok := s.migration(version)
+				if !ok {
+					return fmt.Errorf("no way from format %d to %d", version, formatVersion)
+				}
+				if err := step.run(tx); err != nil {
+					return fmt.Errorf("migrate from format %d: %w", version, err)
+				}
+			}
+			if err := putFormat(tx, formatVersion); err != nil {
+				return err
+			}
+			return s.checkOwner(tx)
+		})
+	})
+}
+
+func (s *Store) migration(from uint32) (migration, bool) {
+	for _, m := range s.o.migrations {
+		if m.from == from {
+			return m, true
+		}
+	}
+	return migration{}, false
+}
+
+// inspect checks what every later call relies on: the version, the buckets, the owner, the log numbers.
+func (s *Store) inspect() error {
+	return s.view(func(tx *bbolt.Tx) error {
+		version, err := readFormat(tx)
+		switch {
+		case err != nil:
+			return err
+		case version > formatVersion:
+			return fmt.Errorf("%s has format %d and this version knows up to %d: %w; run that version again, or move the file aside: the node gets everything back from its peers",
+				s.path, version, formatVersion, ErrNewer)
+		case version < formatVersion:
+			return fmt.Errorf("%s: %w", s.path, ErrOlder)
+		}
+		for _, name := range buckets {
+			if tx.Bucket(name) == nil {
+				return fmt.Errorf("bucket %s is missing: %w", name, errCorrupt)
+			}
+		}
+		if err := s.checkOwner(tx); err != nil {
+			return err
+		}
+		s.lognos, err = loadLognos(tx)
+		return err
+	})
+}
+
+func (s *Store) checkOwner(tx *bbolt.Tx) error {
+	meta, err := readMeta(tx)
+	if err != nil || meta == nil {
+		return err
+	}
+	have := Identity{meta.Network, meta.Zone, meta.Author}
+	if !s.o.Owner.accepts(have) {
+		return &ForeignError{s.path, have, s.o.Owner}
+	}
+	return nil
+}
+
+// readMeta returns the node's record, or nil in a new store.
+func readMeta(tx *bbolt.Tx) (*oplog.Meta, error) {
+	v := tx.Bucket(bucketMeta).Get(keyNode)
+	if v == nil {
+		return nil, nil
+	}
+	m, err := decodeMeta(v)
+	return &m, err
+}

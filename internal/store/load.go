@@ -1,0 +1,82 @@
+package store
+
+import (
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"dcp.hiro.io/mesh/internal/event"
+	"dcp.hiro.io/mesh/internal/keys"
+	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/oplog"
+)
+
+// Load returns everything a node starts from: logs in key order, claims by object and zone, the rest by its own
+// key. It reads the index in one transaction and touches neither rows nor payloads.
+func (s *Store) Load() (*oplog.Index, error) {
+	x := new(oplog.Index)
+	if err := s.view(func(tx *bbolt.Tx) error { return s.load(tx, x) }); err != nil {
+		return nil, fmt.Errorf("load store: %w", err)
+	}
+	return x, nil
+}
+
+func (s *Store) load(tx *bbolt.Tx, x *oplog.Index) (err error) {
+	if x.Meta, err = readMeta(tx); err != nil {
+		return err
+	}
+	if x.Logs, err = loadAll(tx, bucketLogs, decodeLog); err != nil {
+		return err
+	}
+	if x.Claims, err = s.loadClaims(tx); err != nil {
+		return err
+	}
+	if x.Placed, err = loadAll(tx, bucketPlaced, decodePlaced); err != nil {
+		return err
+	}
+	if x.Trust, err = loadAll(tx, bucketTrust, decodeTrust); err != nil {
+		return err
+	}
+	if x.Bindings, err = loadAll(tx, bucketBindings, decodeBinding); err != nil {
+		return err
+	}
+	if x.Brakes, err = loadAll(tx, bucketBrakes, decodeBrake); err != nil {
+		return err
+	}
+	if x.Acked, err = loadAll(tx, bucketAcked, decodeAcked); err != nil {
+		return err
+	}
+	x.Covers = make(map[keys.Public]event.SnapshotBegin)
+	return each(tx, bucketCovers, func(k, v []byte) error {
+		author, c, err := decodeCovers(k, v)
+		x.Covers[author] = c
+		return err
+	})
+}
+
+func loadAll[T any](tx *bbolt.Tx, bucket []byte, decode func(k, v []byte) (T, error)) ([]T, error) {
+	var out []T
+	err := each(tx, bucket, func(k, v []byte) error {
+		t, err := decode(k, v)
+		out = append(out, t)
+		return err
+	})
+	return out, err
+}
+
+// loadClaims counts first: growing a slice of a hundred thousand claims would take twice the memory.
+func (s *Store) loadClaims(tx *bbolt.Tx) ([]mesh.Claim, error) {
+	n := 0
+	_ = each(tx, bucketClaims, func(_, _ []byte) error { n++; return nil })
+	if n == 0 {
+		return nil, nil
+	}
+	claims := make([]mesh.Claim, 0, n)
+	d := newClaimDecoder(s.lognos)
+	err := each(tx, bucketClaims, func(k, v []byte) error {
+		c, err := d.decode(k, v)
+		claims = append(claims, c)
+		return err
+	})
+	return claims, err
+}

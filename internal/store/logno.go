@@ -1,0 +1,79 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+
+	"go.etcd.io/bbolt"
+
+	"dcp.hiro.io/mesh/internal/mesh"
+)
+
+// logno stands for a log key inside the file.
+type logno uint32
+
+// lognos is the committed table of log numbers. A number is given once and never changes its log, so that
+// readers may use the table beside a commit.
+type lognos struct {
+	mu     sync.RWMutex
+	number map[mesh.LogKey]logno
+	keys   map[logno]mesh.LogKey
+}
+
+func loadLognos(tx *bbolt.Tx) (*lognos, error) {
+	t := &lognos{number: make(map[mesh.LogKey]logno), keys: make(map[logno]mesh.LogKey)}
+	c := tx.Bucket(bucketLognos).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		rk, r := reader{b: k}, reader{b: v}
+		no, key := logno(rk.u32()), r.logKey()
+		if rk.end("") != nil || r.end("") != nil {
+			return nil, fmt.Errorf("log number: %w", errCorrupt)
+		}
+		if _, twice := t.number[key]; twice {
+			return nil, fmt.Errorf("log with two numbers: %w", errCorrupt)
+		}
+		t.number[key], t.keys[no] = no, key
+	}
+	return t, nil
+}
+
+func (t *lognos) find(key mesh.LogKey) (logno, bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	no, ok := t.number[key]
+	return no, ok
+}
+
+func (t *lognos) key(no logno) (mesh.LogKey, bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	key, ok := t.keys[no]
+	return key, ok
+}
+
+// assign returns the number of a log, giving it one in tx if it has none. Readers may see a number before the
+// transaction is done; they find no rows under it.
+func (t *lognos) assign(tx *bbolt.Tx, key mesh.LogKey) (logno, error) {
+	if no, ok := t.find(key); ok {
+		return no, nil
+	}
+	b := tx.Bucket(bucketLognos)
+	n, err := b.NextSequence()
+	if err != nil {
+		return 0, err
+	}
+	if n > math.MaxUint32 {
+		return 0, errors.New("log numbers are used up")
+	}
+	var w writer
+	w.logKey(key)
+	if err := b.Put(order.AppendUint32(nil, uint32(n)), w.b); err != nil {
+		return 0, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.number[key], t.keys[logno(n)] = logno(n), key
+	return logno(n), nil
+}
