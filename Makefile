@@ -1,0 +1,82 @@
+# Everything needs Go; the race detector needs a C compiler too (Debian: build-essential). What a machine
+# can't do prints one NOT RUN line and is no failure.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# The long simulations run without the race detector: they are single-threaded and would take ten times as long.
+NORACE ?= ./internal/meshtest/...
+
+# Tests wait on conditions with generous deadlines; this only ends one that hangs.
+TEST_TIMEOUT ?= 20m
+
+# Inputs per fuzz target in `make test`, and time per target in `make fuzz`.
+FUZZ_SHORT ?= 5000x
+FUZZ_LONG  ?= 10m
+
+# Time per benchmark, and a pattern to choose some.
+BENCHTIME ?= 1s
+BENCH     ?= .
+
+.PHONY: help
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build ## build, then three nodes on this machine tell their story
+	bin/mesh demo
+
+.PHONY: build
+build: ## build bin/mesh, static, for this machine (GOOS and GOARCH choose another)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/mesh ./cmd/mesh
+
+.PHONY: test
+test: unit fuzz-short interop ## run every test, each fuzz target for a moment, the interop program
+
+# -vet=off: vet is part of `make check`.
+.PHONY: unit
+unit: ## run every test; with -race, but for the long simulations
+	@race=-race; \
+	if ! command -v "$$($(GO) env CC | cut -d' ' -f1)" >/dev/null || [ "$$($(GO) env CGO_ENABLED)" != 1 ]; then \
+		race=; echo "NOT RUN: -race: it needs a C compiler and CGO_ENABLED=1; the tests run without it"; \
+	fi; \
+	slow=$$($(GO) list $(NORACE)); \
+	fast=$$(comm -23 <($(GO) list ./... | sort) <(sort <<<"$$slow")); \
+	$(GO) test -vet=off -timeout $(TEST_TIMEOUT) $$race $$fast; \
+	$(GO) test -vet=off -timeout $(TEST_TIMEOUT) $$slow
+
+.PHONY: fuzz-short
+fuzz-short: ## run each fuzz target for a moment
+	@tools/fuzz.sh $(FUZZ_SHORT)
+
+.PHONY: fuzz
+fuzz: ## fuzz each target for FUZZ_LONG (10m); FUZZ=pattern chooses some
+	@tools/fuzz.sh $(FUZZ_LONG) '$(or $(FUZZ),.)'
+
+.PHONY: interop
+interop: ## exchange operations with the real p2panda crate (needs cargo)
+	@if command -v cargo >/dev/null; then interop/p2panda/run.sh; \
+	else echo "NOT RUN: interop with p2panda: there is no cargo here; its vectors are part of the tests"; fi
+
+.PHONY: check
+check: build ## build, gofmt, vet, staticcheck, govulncheck, tidy go.mod, generated files in step; no tests
+	@files=$$(gofmt -l cmd internal tools); \
+	if [ -n "$$files" ]; then echo "not formatted, run gofmt -w:"; echo "$$files"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	@tools/vulncheck.sh
+	@tools/tidy.sh
+	@tools/generated.sh
+
+.PHONY: bench
+bench: ## run the benchmarks; BENCH=pattern chooses some, BENCHTIME=5s measures longer
+	$(GO) test -vet=off -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 60m ./...
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
