@@ -1,3 +1,5 @@
+// The linters that the Makefile runs, in a module of their own, so that what they depend on stays out of the
+// product's go.mod. From the top: go tool -modfile=tools/go.mod staticcheck ./...
 module dcp.hiro.io/mesh/tools
 
 go 1.26.6
