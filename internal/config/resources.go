@@ -1,0 +1,234 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"dcp.hiro.io/mesh/internal/mesh"
+)
+
+// Direction says which way the objects of an entry go.
+type Direction string
+
+// The directions.
+const (
+	Both      Direction = "both"
+	Publish   Direction = "publish"   // out of this zone
+	Subscribe Direction = "subscribe" // into this zone
+)
+
+// DefaultStrategy is the one merge strategy there is.
+const DefaultStrategy = "default"
+
+// Resource is one replicated kind.
+type Resource struct {
+	Group, Version, Kind string
+	Namespaces           []string // none: all, and objects without one
+	Direction            Direction
+	Strategy             string
+	// Problem says in one sentence why this entry is not replicated; empty if it is. It is no reason for the
+	// node not to start: the other entries work.
+	Problem string
+}
+
+// String names the kind as commands do: Deployment.apps.
+func (r Resource) String() string {
+	if r.Group == "" {
+		return r.Kind
+	}
+	return r.Kind + "." + r.Group
+}
+
+// covers reports whether the entry is about the object.
+func (r Resource) covers(k mesh.ObjectKey) bool {
+	return r.Group == k.Group && r.Kind == k.Kind &&
+		(len(r.Namespaces) == 0 || slices.Contains(r.Namespaces, k.Namespace))
+}
+
+var directions = []string{string(Both), string(Publish), string(Subscribe)}
+
+var resourceList = codec{
+	typ: "list", list: true,
+	read: func(r *reader, n *yaml.Node, path string) bool {
+		var out []Resource
+		ok := r.each(n, path, maxResources, func(n *yaml.Node, path string) bool {
+			r.mark(n, path)
+			res, ok := r.resource(n, path, "namespaces", "direction")
+			out = append(out, res)
+			return ok
+		})
+		if ok {
+			r.cfg.Mesh.Resources = out
+		}
+		return ok
+	},
+	show: func(c *Config) []string {
+		list := c.Mesh.Resources
+		if c.Mesh.single != nil {
+			list = list[:len(list)-1]
+		}
+		var out []string
+		for _, e := range list {
+			out = append(out, e.show("namespaces: ["+quoteAll(e.Namespaces)+"], direction: "+string(e.Direction)))
+		}
+		return out
+	},
+}
+
+var singleResource = codec{
+	typ: "entry", list: true,
+	read: func(r *reader, n *yaml.Node, path string) bool {
+		res, ok := r.resource(n, path, "namespace")
+		if ok {
+			r.cfg.Mesh.single = &res
+		}
+		return ok
+	},
+	show: func(c *Config) []string {
+		if c.Mesh.single == nil {
+			return nil
+		}
+		return []string{c.Mesh.single.show("namespace: " + quote(strings.Join(c.Mesh.single.Namespaces, "")))}
+	},
+}
+
+// show writes the entry with what is particular to its form.
+func (r Resource) show(particular string) string {
+	return fmt.Sprintf("{group: %s, version: %s, kind: %s, %s, merge_strategy: %s}",
+		quote(r.Group), quote(r.Version), quote(r.Kind), particular, quote(r.Strategy))
+}
+
+func quoteAll(list []string) string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = quote(s)
+	}
+	return strings.Join(out, ", ")
+}
+
+// resource reads an entry of either form; particular are the keys that only this form has.
+func (r *reader) resource(n *yaml.Node, path string, particular ...string) (Resource, bool) {
+	res := Resource{Direction: Both, Strategy: DefaultStrategy}
+	known := append([]string{"group", "version", "kind", "merge_strategy"}, particular...)
+	ok := r.mapping(n, path, known, func(name string, v *yaml.Node) (ok bool) {
+		at := join(path, name)
+		switch name {
+		case "group":
+			res.Group, ok = r.part(v, at, func(s string) error {
+				return mesh.ObjectKey{Group: s, Kind: "Any", Name: "any"}.Validate()
+			})
+		case "kind":
+			res.Kind, ok = r.part(v, at, func(s string) error { return mesh.ObjectKey{Kind: s, Name: "any"}.Validate() })
+		case "version":
+			res.Version, ok = r.part(v, at, checkVersion)
+		case "namespace":
+			var s string
+			if s, ok = r.part(v, at, checkNamespace); s != "" {
+				res.Namespaces = []string{s}
+			}
+		case "namespaces":
+			ok = r.each(v, at, maxNamespaces, func(n *yaml.Node, path string) bool {
+				s, ok := r.part(n, path, checkNamespace)
+				if ok && s == "" {
+					return r.fail(n, path, "want a namespace, got nothing")
+				}
+				if !slices.Contains(res.Namespaces, s) {
+					res.Namespaces = append(res.Namespaces, s)
+				}
+				return ok
+			})
+		case "direction":
+			var s string
+			s, ok = r.oneOf(v, at, "both, publish or subscribe", directions)
+			res.Direction = Direction(s)
+		case "merge_strategy":
+			res.Strategy, ok = r.text(v, at)
+		}
+		return ok
+	})
+	if n.Kind != yaml.MappingNode {
+		return res, false
+	}
+	for name, value := range map[string]string{"kind": res.Kind, "version": res.Version} {
+		if ok && value == "" {
+			ok = r.fail(n, path, name+" is missing")
+		}
+	}
+	res.Problem = res.problem()
+	return res, ok
+}
+
+// part reads a text that a check accepts.
+func (r *reader) part(n *yaml.Node, path string, check func(string) error) (string, bool) {
+	s, ok := r.text(n, path)
+	if !ok {
+		return "", false
+	}
+	if err := check(s); err != nil {
+		return "", r.fail(n, path, err.Error())
+	}
+	return s, true
+}
+
+func checkVersion(s string) error {
+	if _, err := mesh.ParseZone(s); err != nil { // a DNS label too
+		return fmt.Errorf("%q is no API version such as v1 or v1beta1", clip(s))
+	}
+	return nil
+}
+
+func checkNamespace(s string) error {
+	if _, err := mesh.ParseZone(s); err != nil && s != "" { // a DNS label too
+		return fmt.Errorf("%q is no namespace (a DNS label, 1 to 63 characters)", clip(s))
+	}
+	return nil
+}
+
+func (r Resource) problem() string {
+	if r.Strategy != DefaultStrategy {
+		return fmt.Sprintf("merge strategy %q is not supported; supported is: %s", clip(r.Strategy), DefaultStrategy)
+	}
+	return neverKind(r.Group, r.Kind)
+}
+
+// checkResources joins both forms and looks for entries that overlap: two rules for one object would make
+// what happens to it depend on their order.
+func (l *loader) checkResources() {
+	m := &l.cfg.Mesh
+	paths := make([]string, 0, len(m.Resources)+1)
+	for i := range m.Resources {
+		paths = append(paths, fmt.Sprintf("mesh.resources[%d]", i))
+	}
+	if m.single != nil {
+		m.Resources = append(slices.Clip(m.Resources), *m.single)
+		paths = append(paths, "mesh.resource")
+	}
+	type place struct{ kind, namespace string }
+	first := map[place]int{} // namespace "" is the entry for all of them
+	any := map[string]int{}  // some entry of the kind
+	for i, e := range m.Resources {
+		kind := e.String()
+		if e.Problem != "" {
+			l.warn(fmt.Sprintf("%s (%s) is not replicated: %s", paths[i], kind, e.Problem))
+		}
+		spaces := e.Namespaces
+		if len(spaces) == 0 {
+			spaces = []string{""}
+			if j, taken := any[kind]; taken {
+				l.failAt(paths[i], fmt.Sprintf("%s in all namespaces overlaps with %s", kind, paths[j]))
+			}
+		} else if j, taken := first[place{kind, ""}]; taken {
+			l.failAt(paths[i], fmt.Sprintf("%s overlaps with %s, which covers all namespaces", kind, paths[j]))
+		}
+		for _, ns := range spaces {
+			if j, taken := first[place{kind, ns}]; taken && ns != "" {
+				l.failAt(paths[i], fmt.Sprintf("%s in namespace %s overlaps with %s", kind, ns, paths[j]))
+			}
+			first[place{kind, ns}] = i
+		}
+		any[kind] = i
+	}
+}
