@@ -193,6 +193,9 @@ func (r *Reader) NextIsBytes() bool {
 func (r *Reader) str(major byte, want string, limit int) []byte {
 	start := r.off
 	n := r.head(major, want)
+	if r.err != nil {
+		return nil
+	}
 	if n > uint64(limit) {
 		r.failAt(start, "string too long")
 		return nil
