@@ -43,7 +43,7 @@ func (s *Store) commit(b *oplog.Batch) error {
 			if err := s.apply(tx, b); err != nil {
 				return err
 			}
-			return s.fault(opCommit)
+			return s.fault(onCommit)
 		})
 		s.wedged = false
 		return err

@@ -37,12 +37,12 @@ func (s *Store) compactIfDue() error {
 		return nil
 	}
 	// From here on an error is final: it is not known which of the files has the name after a power cut.
-	err = s.fault(opInstall)
+	err = s.fault(onInstall)
 	if err == nil {
 		err = install(s.path)
 	}
 	if err == nil {
-		err = s.fault(opSwap)
+		err = s.fault(onSwap)
 	}
 	if err != nil {
 		return errors.Join(err, db.Close())
@@ -54,7 +54,7 @@ func (s *Store) compactIfDue() error {
 
 // copy makes a compact copy under the new file's name, synced and locked.
 func (s *Store) copy() (db *bbolt.DB, f *os.File, err error) {
-	if err := s.fault(opCompact); err != nil {
+	if err := s.fault(onCompact); err != nil {
 		return nil, nil, err
 	}
 	// Not synced on the way: nobody needs half a copy.
@@ -63,7 +63,7 @@ func (s *Store) copy() (db *bbolt.DB, f *os.File, err error) {
 	}
 	err = guarded(s.path, func() error { return bbolt.Compact(db, s.db, compactBatch) })
 	if err == nil {
-		err = s.fault(opSync)
+		err = s.fault(onSync)
 	}
 	if err == nil {
 		db.NoSync = false
@@ -71,7 +71,7 @@ func (s *Store) copy() (db *bbolt.DB, f *os.File, err error) {
 	}
 	if err != nil {
 		_ = os.Remove(s.path + newSuffix)
-		return nil, nil, errors.Join(err, f.Close())
+		return nil, nil, errors.Join(err, db.Close())
 	}
 	return db, f, nil
 }

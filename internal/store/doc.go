@@ -36,7 +36,8 @@
 //	claims    objkey, zone     u8 kind, u64 version, u32 epoch, u64 birth, u32 size, hash content, logno,
 //	                           u64 incarnation, u32 seq, i64 since, rest new owner
 //	payloads  objkey, zone     the payload of a live claim
-//	placed    objkey           u8 state, u8 local, u32 epoch, u64 birth, u64 version, hash content, rest zone
+//	placed    objkey           u8 state, u8 local, u32 epoch, u64 birth, u64 version, hash content, hash expect,
+//	                           rest zone
 //	trust     hash id          u32 header length, header, rest body
 //	lost      u64 id           i64 at, u64 version, str zone, str reason, str objkey, rest payload
 //	evidence  logkey           two rows, each u32 seq, hash id, u32 length, header, u32 length, body

@@ -79,7 +79,7 @@ func (s *Store) migrate() error {
 	if err != nil || version >= formatVersion {
 		return err
 	}
-	if err := s.fault(opMigrate); err != nil {
+	if err := s.fault(onMigrate); err != nil {
 		return err
 	}
 	return guarded(s.path, func() error {

@@ -138,6 +138,7 @@ func (w *writer) placed(p *oplog.Placed) {
 	w.u64(uint64(p.Birth))
 	w.u64(uint64(p.Version))
 	w.hash(p.Content)
+	w.hash(p.Expect)
 	w.rest(string(p.Zone))
 }
 
@@ -154,6 +155,7 @@ func decodePlaced(k, v []byte) (oplog.Placed, error) {
 	p.Birth = mesh.Version(r.u64())
 	p.Version = mesh.Version(r.u64())
 	p.Content = r.hash()
+	p.Expect = r.hash()
 	p.Zone = mesh.Zone(r.restString())
 	return p, r.end("record of a placed object")
 }

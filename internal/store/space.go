@@ -86,7 +86,7 @@ func (s *Store) restoreBallast() {
 		return
 	}
 	if err == nil {
-		err = s.fault(opBallast)
+		err = s.fault(onBallast)
 	}
 	if err == nil {
 		err = writeBallast(s.ballast(), s.o.Ballast)

@@ -25,23 +25,23 @@ type Options struct {
 	Log *slog.Logger
 
 	// fault is called before each operation that can fail, for tests: an error is taken for its outcome.
-	fault func(operation) error
+	fault func(action) error
 	// migrations replaces the table, for tests.
 	migrations []migration
 }
 
-// operation names what a test may let fail.
-type operation string
+// action names what a test may let fail.
+type action string
 
 const (
-	opCreate  operation = "create"
-	opCommit  operation = "commit"
-	opCompact operation = "compact"
-	opSync    operation = "sync"
-	opInstall operation = "install"
-	opSwap    operation = "swap" // after install, before the old file is let go
-	opMigrate operation = "migrate"
-	opBallast operation = "ballast"
+	onCreate  action = "create"
+	onCommit  action = "commit"
+	onCompact action = "compact"
+	onSync    action = "sync"
+	onInstall action = "install"
+	onSwap    action = "swap" // after install, before the old file is let go
+	onMigrate action = "migrate"
+	onBallast action = "ballast"
 )
 
 // Store is an oplog.Store on disk. Reads are safe for concurrent use, also beside a Commit; commits wait for
@@ -156,7 +156,7 @@ func (s *Store) openExisting() error {
 // create makes an empty store under another name and installs it whole: a mesh.db that was cut short is always
 // a damaged one and never one in the making.
 func (s *Store) create() error {
-	if err := s.fault(opCreate); err != nil {
+	if err := s.fault(onCreate); err != nil {
 		return err
 	}
 	db, f, err := openNew(s.path, bbolt.Options{})
@@ -169,7 +169,7 @@ func (s *Store) create() error {
 		err = db.Update(func(tx *bbolt.Tx) error { return createBuckets(tx, formatVersion) })
 	}
 	if err == nil {
-		err = s.fault(opInstall)
+		err = s.fault(onInstall)
 	}
 	if err == nil {
 		err = install(s.path)
@@ -224,11 +224,11 @@ func (s *Store) usable() error {
 	return fmt.Errorf("%w: %w", ErrFailed, s.failed)
 }
 
-func (s *Store) fault(op operation) error {
+func (s *Store) fault(a action) error {
 	if s.o.fault == nil {
 		return nil
 	}
-	return s.o.fault(op)
+	return s.o.fault(a)
 }
 
 // view runs fn in a read transaction that is over when it returns.
