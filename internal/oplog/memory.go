@@ -141,7 +141,9 @@ func (m *Memory) Commit(b *Batch) error {
 		d.addLost(l)
 	}
 	for _, e := range b.Evidence {
-		d.evidence[e.Log] = Evidence{e.Log, cloneRow(e.A), cloneRow(e.B)}
+		if _, held := d.evidence[e.Log]; !held {
+			d.evidence[e.Log] = Evidence{e.Log, cloneRow(e.A), cloneRow(e.B)}
+		}
 	}
 	for _, x := range b.Bindings {
 		d.bindings[x.Key] = x
@@ -310,7 +312,7 @@ func (m *Memory) LostOne(id uint64) (LostEntry, bool, error) {
 	return l, true, nil
 }
 
-// Evidence returns the proofs of forks, in the order of their logs: the newest of each.
+// Evidence returns the proofs of forks, in the order of their logs: the first one of each log.
 func (m *Memory) Evidence() ([]Evidence, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

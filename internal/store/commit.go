@@ -93,7 +93,7 @@ func (s *Store) apply(tx *bbolt.Tx, b *oplog.Batch) error {
 		p.err = s.putLost(tx, b.Lost)
 	}
 	for i := range b.Evidence {
-		p.put(bucketEvidence, func(k *writer) { k.logKey(b.Evidence[i].Log) }, func(v *writer) { v.evidence(&b.Evidence[i]) })
+		p.evidence(&b.Evidence[i])
 	}
 	for i := range b.Bindings {
 		p.put(bucketBindings, func(k *writer) { k.public(b.Bindings[i].Key) }, func(v *writer) { v.binding(&b.Bindings[i]) })
@@ -210,5 +210,14 @@ func (p *putter) claim(c *oplog.ClaimWrite) {
 		p.err = p.tx.Bucket(bucketPayloads).Delete(k.b)
 	case len(c.Payload) > 0:
 		p.err = p.tx.Bucket(bucketPayloads).Put(k.b, c.Payload)
+	}
+}
+
+// evidence keeps the first proof of a log: one is enough, and whoever forks can make any number.
+func (p *putter) evidence(e *oplog.Evidence) {
+	var k writer
+	k.logKey(e.Log)
+	if p.err == nil && p.tx.Bucket(bucketEvidence).Get(k.b) == nil {
+		p.put(bucketEvidence, func(w *writer) { w.b = k.b }, func(v *writer) { v.evidence(e) })
 	}
 }

@@ -89,7 +89,7 @@ func (s *Store) RowID(log mesh.LogKey, seq uint32) (id mesh.Hash, held bool, err
 	return id, held, nil
 }
 
-// Evidence returns the proofs of forks, in the order of their logs: the newest of each.
+// Evidence returns the proofs of forks, in the order of their logs: the first one of each log.
 func (s *Store) Evidence() ([]oplog.Evidence, error) {
 	var out []oplog.Evidence
 	err := s.view(func(tx *bbolt.Tx) error {
