@@ -213,7 +213,7 @@ func parseProtobuf(b []byte) (Private, error) {
 			len(b), protoHeader+ed25519.PrivateKeySize)
 	}
 	k := FromSeed([SeedSize]byte(data))
-	if subtle.ConstantTimeCompare(*k.std, data) != 1 {
+	if subtle.ConstantTimeCompare(k.std(), data) != 1 {
 		return Private{}, refuse("a damaged Ed25519 key in libp2p's form: its public half belongs to another key")
 	}
 	return k, nil

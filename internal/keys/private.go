@@ -18,10 +18,10 @@ const secretText = "[secret]"
 // doors through which the key itself leaves. The zero value is no key; methods other than IsZero and those
 // that print panic on it. A Private is immutable and safe for concurrent use.
 type Private struct {
-	_ [0]func() // no ==: it would compare the pointers
-	// std is behind a pointer because fmt calls no methods on unexported fields: of a Private in such a field
-	// it prints an address instead of the key.
-	std *ed25519.PrivateKey
+	// std returns the key. It is a closure because fmt calls no methods on unexported fields: of a Private in
+	// such a field it prints an address, where it would follow a slice or a pointer to the key itself. A
+	// function also keeps == from compiling, which would not compare keys.
+	std func() ed25519.PrivateKey
 }
 
 // Generate makes a key from 32 bytes of rand.
@@ -36,23 +36,23 @@ func Generate(rand io.Reader) (Private, error) {
 // FromSeed expands an RFC 8032 seed.
 func FromSeed(seed [SeedSize]byte) Private {
 	std := ed25519.NewKeyFromSeed(seed[:])
-	return Private{std: &std}
+	return Private{func() ed25519.PrivateKey { return std }}
 }
 
 // IsZero reports whether k is the zero value.
 func (k Private) IsZero() bool { return k.std == nil }
 
 // Public returns the public half.
-func (k Private) Public() Public { return Public((*k.std)[SeedSize:]) }
+func (k Private) Public() Public { return Public(k.std()[SeedSize:]) }
 
 // Sign signs msg: plain deterministic Ed25519, no context and no prehash.
-func (k Private) Sign(msg []byte) Signature { return Signature(ed25519.Sign(*k.std, msg)) }
+func (k Private) Sign(msg []byte) Signature { return Signature(ed25519.Sign(k.std(), msg)) }
 
 // Seed returns the secret itself.
-func (k Private) Seed() [SeedSize]byte { return [SeedSize]byte(k.std.Seed()) }
+func (k Private) Seed() [SeedSize]byte { return [SeedSize]byte(k.std().Seed()) }
 
 // Hex returns the secret itself as 64 lower-case hex digits, the form of key files.
-func (k Private) Hex() string { return hex.EncodeToString(k.std.Seed()) }
+func (k Private) Hex() string { return hex.EncodeToString(k.std().Seed()) }
 
 func (k Private) String() string { return secretText }
 

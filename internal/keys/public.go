@@ -25,7 +25,7 @@ type Public [PublicSize]byte
 type Signature [SignatureSize]byte
 
 var (
-	// ErrNotAPoint reports bytes that decode to no point of the curve.
+	// ErrNotAPoint reports bytes that are not the canonical encoding of a point of the curve (RFC 8032, 5.1.3).
 	ErrNotAPoint = errors.New("not a point of the Ed25519 curve")
 	// ErrSmallOrder reports one of the eight points under which signatures prove nothing.
 	ErrSmallOrder = errors.New("a point of small order, under which signatures prove nothing")
@@ -37,11 +37,10 @@ func PublicFromBytes(b []byte) (Public, error) {
 	if len(b) != PublicSize {
 		return p, fmt.Errorf("public key: %d bytes, want %d", len(b), PublicSize)
 	}
-	if err := checkPoint(b); err != nil {
+	if err := checkPoint([PublicSize]byte(b)); err != nil {
 		return p, fmt.Errorf("public key: %w", err)
 	}
-	copy(p[:], b)
-	return p, nil
+	return Public(b), nil
 }
 
 // ParsePublic reads 64 hex digits of either case.
@@ -83,17 +82,16 @@ func (p *Public) UnmarshalText(b []byte) error {
 	return err
 }
 
-func checkPoint(b []byte) error {
-	pt, err := new(edwards25519.Point).SetBytes(b)
-	if err != nil {
+// checkPoint demands the canonical encoding of a point that is not of small order.
+func checkPoint(p [PublicSize]byte) error {
+	if _, err := new(edwards25519.Point).SetBytes(p[:]); err != nil {
 		return ErrNotAPoint
 	}
-	if isSmallOrder(pt) {
+	if isSmallOrder(p) {
 		return ErrSmallOrder
 	}
+	if !isCanonical(p) {
+		return ErrNotAPoint
+	}
 	return nil
-}
-
-func isSmallOrder(p *edwards25519.Point) bool {
-	return new(edwards25519.Point).MultByCofactor(p).Equal(edwards25519.NewIdentityPoint()) == 1
 }
