@@ -65,7 +65,7 @@ interop: ## exchange operations with the real p2panda crate (needs cargo)
 
 .PHONY: check
 check: build ## build, gofmt, vet, staticcheck, govulncheck, tidy go.mod, generated files in step; no tests
-	@files=$$(gofmt -l cmd internal tools); \
+	@files=$$(gofmt -l cmd internal interop); \
 	if [ -n "$$files" ]; then echo "not formatted, run gofmt -w:"; echo "$$files"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
