@@ -134,7 +134,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"witness of one item", "snapshot-begin", "825820", "815820"},
 		{"unknown entry", "snapshot-chunk", "858601", "858606"},
 		{"entry of another length", "snapshot-chunk", "858601", "858501"},
-		{"more entries than bytes", "snapshot-chunk", "858601", "1a000080008601"},
+		{"more entries than bytes", "snapshot-chunk", "858601", "9980008601"},
 		{"digest too short", "snapshot-end", "055820", "05581f"},
 		{"generation 0", "hand-over", "0181835820", "0081835820"},
 	}
