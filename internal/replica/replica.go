@@ -1,8 +1,13 @@
 package replica
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
 	"time"
 
+	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/oplog"
@@ -38,57 +43,169 @@ const (
 	Oldest OnConflict = "oldest"
 )
 
+// withDefaults fills what is zero.
+func (c Config) withDefaults() Config {
+	all := func(mesh.ObjectKey) bool { return true }
+	c.OnConflict = cmp.Or(c.OnConflict, Hold)
+	c.BrakeMin = cmp.Or(c.BrakeMin, 10)
+	c.BrakeShare = cmp.Or(c.BrakeShare, 0.5)
+	c.BrakeWindow = cmp.Or(c.BrakeWindow, 10*time.Minute)
+	c.SnapshotMaxLog = cmp.Or(c.SnapshotMaxLog, 256)
+	c.SnapshotInterval = cmp.Or(c.SnapshotInterval, 5*time.Minute)
+	c.TombstoneRetention = cmp.Or(c.TombstoneRetention, 10*time.Minute)
+	if c.Publishes == nil {
+		c.Publishes = all
+	}
+	if c.Applies == nil {
+		c.Applies = all
+	}
+	return c
+}
+
 // Replica is this node's copy of everyone's claims. It is owned by one goroutine: no method may be called
 // while another runs.
 type Replica struct {
 	cfg    Config
+	self   keys.Public
 	reader oplog.Reader
+	meta   oplog.Meta
+
+	members  map[keys.Public]mesh.Zone // admitted keys; empty zone: their first operation decides
+	bindings map[keys.Public]oplog.Binding
+	logs     map[mesh.LogKey]*oplog.Log
+	runs     map[mesh.LogKey]*run // snapshot runs in progress, of any author
+	covers   map[keys.Public]event.SnapshotBegin
+	pending  pendingBuffer
+	newLogs  map[keys.Public]*bucket // how often authors begin new logs
+	trust    trustSet
+
+	objects map[mesh.ObjectKey]*object
+	counts  counts
+
+	start   startState
+	wit     witnessState
+	gone    map[mesh.ObjectKey]*goneState // own claims whose object was proven absent, not yet signed
+	brakes  map[mesh.Zone]*oplog.Brake
+	acked   map[mesh.Zone]map[mesh.LogKey]uint32
+	snap    snapshotState
+	prunes  []pruneJob
+	muted   bool
+	rebirth map[mesh.ObjectKey]pastLife // own objects whose older life was read back
+	overdue []mesh.ClaimRef             // claims found ended while loading
+
+	step // what the running Step has gathered
 }
 
-// New builds a replica from what the store holds. now is the creation time of a new store.
+// New builds a replica from what the store holds; now is the creation time of a new store. It fails when the
+// store belongs to another zone, key or network.
 func New(cfg Config, idx *oplog.Index, reader oplog.Reader, now time.Time) (*Replica, error) {
-	return &Replica{cfg: cfg, reader: reader}, nil
+	if cfg.Key.IsZero() || cfg.Zone == "" {
+		return nil, errors.New("replica: a key and a zone are required")
+	}
+	r := &Replica{
+		cfg: cfg.withDefaults(), self: cfg.Key.Public(), reader: reader,
+		members:  make(map[keys.Public]mesh.Zone),
+		bindings: make(map[keys.Public]oplog.Binding),
+		logs:     make(map[mesh.LogKey]*oplog.Log),
+		runs:     make(map[mesh.LogKey]*run),
+		covers:   make(map[keys.Public]event.SnapshotBegin),
+		pending:  newPendingBuffer(),
+		newLogs:  make(map[keys.Public]*bucket),
+		trust:    newTrustSet(),
+		objects:  make(map[mesh.ObjectKey]*object, len(idx.Claims)),
+		counts:   newCounts(cfg.Zone),
+		gone:     make(map[mesh.ObjectKey]*goneState),
+		brakes:   make(map[mesh.Zone]*oplog.Brake),
+		acked:    make(map[mesh.Zone]map[mesh.LogKey]uint32),
+		rebirth:  make(map[mesh.ObjectKey]pastLife),
+	}
+	r.setMembers(cfg.Members)
+	if idx.Meta == nil {
+		r.meta = oplog.Meta{
+			Network: cfg.Network, Zone: cfg.Zone, Author: r.self,
+			Created: min(mesh.Incarnation(max(now.UnixMilli(), 1)), mesh.MaxIncarnation),
+		}
+		r.metaDirty = true
+		r.start.newStore = true
+	} else {
+		r.meta = *idx.Meta
+	}
+	if m := r.meta; m.Network != cfg.Network || m.Zone != cfg.Zone || m.Author != r.self {
+		return nil, fmt.Errorf("the store belongs to zone %s, key %s, network %s; configured are zone %s, key %s, network %s",
+			m.Zone, m.Author.Short(), m.Network, cfg.Zone, r.self.Short(), cfg.Network)
+	}
+	r.load(idx)
+	return r, nil
 }
 
-// Step takes inputs in order and returns what is to be done, which must be carried out before the next Step.
-func (r *Replica) Step(now time.Time, inputs ...Input) Effects { return Effects{} }
+// load rebuilds the index. What was decided and not confirmed is taken up again by resume.
+func (r *Replica) load(idx *oplog.Index) {
+	for i := range idx.Logs {
+		l := idx.Logs[i]
+		r.logs[l.Key] = &l
+		if l.Pruned < l.Start {
+			r.prunes = append(r.prunes, pruneJob{log: l.Key})
+		}
+	}
+	for a, c := range idx.Covers {
+		r.covers[a] = c
+	}
+	for _, b := range idx.Bindings {
+		r.bindings[b.Key] = b
+	}
+	for _, b := range idx.Brakes {
+		r.brakes[b.Zone] = &b
+	}
+	for _, a := range idx.Acked {
+		r.noteAck(a.Zone, a.Log, a.Height)
+	}
+	for _, t := range idx.Trust {
+		r.trust.load(t)
+	}
+	for _, p := range idx.Placed {
+		o := r.object(p.Object)
+		o.placed = &p
+		r.counts.placed[p.Zone] += replicaCount(o.placed)
+	}
+	for _, c := range idx.Claims {
+		if r.ended(&c) {
+			r.overdue = append(r.overdue, c.Ref()) // its snapshot said so; a crash came before the rows were gone
+			continue
+		}
+		r.object(c.Object).setClaim(c)
+		r.counts.add(&c, 1)
+	}
+	for _, o := range r.sortedObjects() {
+		r.reclassify(o)
+	}
+	r.loadSnapshotState()
+}
 
-// Deadline is when Step wants to be called with a Tick at the latest; zero: never.
-func (r *Replica) Deadline() time.Time { return time.Time{} }
+// setMembers replaces the admitted keys.
+func (r *Replica) setMembers(ms []Member) {
+	clear(r.members)
+	for _, m := range ms {
+		if m.Key != r.self {
+			r.members[m.Key] = m.Zone
+		}
+	}
+}
 
-// Haves states what this node holds of each log, for a sync round. The slice is the caller's.
-func (r *Replica) Haves() []oplog.Have { return nil }
+// sortedMembers returns the admitted keys in order.
+func (r *Replica) sortedMembers() []keys.Public {
+	out := make([]keys.Public, 0, len(r.members))
+	for k := range r.members {
+		out = append(out, k)
+	}
+	slices.SortFunc(out, keys.Public.Compare)
+	return out
+}
 
-// TrustDigest is equal on two nodes that hold the same trust operations.
-func (r *Replica) TrustDigest() mesh.Hash { return mesh.Hash{} }
-
-// Trust returns the trust operations held, in order of their ids. The slice is the caller's.
-func (r *Replica) Trust() []oplog.TrustOp { return nil }
-
-// ZoneOf returns the zone that a key is bound to, or the empty zone.
-func (r *Replica) ZoneOf(k keys.Public) mesh.Zone { return "" }
-
-// Incarnation is that of the own log in use; 0 while nothing was signed.
-func (r *Replica) Incarnation() mesh.Incarnation { return 0 }
-
-// Counts counts objects by state.
-func (r *Replica) Counts() mesh.Resources { return mesh.Resources{} }
-
-// Resources lists objects in key order, starting after the given key (zero: from the start), at most limit.
-func (r *Replica) Resources(after mesh.ObjectKey, limit int) []mesh.Resource { return nil }
-
-// Resource tells about one object.
-func (r *Replica) Resource(k mesh.ObjectKey) (mesh.Resource, bool) { return mesh.Resource{}, false }
-
-// Logs lists the logs held, in zone and incarnation order.
-func (r *Replica) Logs() []mesh.LogStatus { return nil }
-
-// Held lists the deletions that are held, by zone.
-func (r *Replica) Held() []mesh.HeldDeletes { return nil }
-
-// Findings lists what an operator should know: conflicts, forks, held deletions, a replaced cluster.
-func (r *Replica) Findings() []mesh.Finding { return nil }
-
-// Waiting reports whether local changes are still only recorded, and why: the start waits for a comparison
-// with the other nodes.
-func (r *Replica) Waiting() (bool, string) { return false, "" }
+func (r *Replica) sortedObjects() []*object {
+	out := make([]*object, 0, len(r.objects))
+	for _, o := range r.objects {
+		out = append(out, o)
+	}
+	slices.SortFunc(out, func(a, b *object) int { return a.key.Compare(b.key) })
+	return out
+}
