@@ -7,6 +7,10 @@ import "github.com/spf13/cobra"
 func commands(e *env) []*cobra.Command {
 	return []*cobra.Command{
 		newKeygenCmd(e),
+		newStatusCmd(e),
+		newPeersCmd(e),
+		newLogCmd(e),
+		newAdoptCmd(e),
 		newCompletionCmd(e),
 		newVersionCmd(e),
 		newHelpCmd(e),

@@ -28,7 +28,8 @@ type env struct {
 
 	now       func() time.Time
 	lookupEnv func(string) (string, bool)
-	dir       string // working directory; empty means the one of the process
+	environ   func() []string // NAME=value
+	dir       string          // working directory; empty means the one of the process
 	files     fileOps
 
 	// isTerminal reports whether one of the three streams is a terminal, and width how many columns it has
@@ -58,6 +59,7 @@ func newEnv() *env {
 		stderr:     os.Stderr,
 		now:        time.Now,
 		lookupEnv:  os.LookupEnv,
+		environ:    os.Environ,
 		files:      osFiles(),
 		isTerminal: isTerminal,
 		width:      terminalWidth,

@@ -72,7 +72,7 @@ func writeSubcommands(b *strings.Builder, c *cobra.Command) {
 	b.WriteString("\ncommands:\n")
 	for _, sub := range c.Commands() {
 		if sub.IsAvailableCommand() {
-			fmt.Fprintf(b, "  %-*s   %s\n", c.NamePadding(), sub.Name(), sub.Short)
+			fmt.Fprintf(b, "  %-*s   %s\n", sub.NamePadding(), sub.Name(), sub.Short)
 		}
 	}
 }

@@ -30,7 +30,7 @@ type Client struct {
 	base    string
 	onUnix  bool
 	http    http.Client
-	Secrets bool // ask Rows and LostOne for the content of Secrets too; refused over TCP
+	Secrets bool // ask Rows for bodies with Secrets too; refused over TCP
 }
 
 // ParseAddr checks an address: unix:PATH or http://HOST:PORT.
@@ -148,10 +148,11 @@ func (c *Client) Lost(ctx context.Context) ([]mesh.LostContent, error) {
 	return getList[mesh.LostContent](ctx, c, "/api/v1/log/lost")
 }
 
-// LostOne returns one record of lost content with its payload.
-func (c *Client) LostOne(ctx context.Context, id uint64) (mesh.LostContent, error) {
+// LostOne returns one record of lost content with its payload; that of a Secret only with secrets, which is
+// refused over TCP.
+func (c *Client) LostOne(ctx context.Context, id uint64, secrets bool) (mesh.LostContent, error) {
 	q := url.Values{}
-	if c.Secrets {
+	if secrets {
 		q.Set("secrets", "true")
 	}
 	return getDocument[mesh.LostContent](ctx, c, "/api/v1/log/lost/"+strconv.FormatUint(id, 10), q)

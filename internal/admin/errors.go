@@ -25,13 +25,13 @@ func (e *Error) Error() string {
 
 // Codes of refusals that this package makes itself.
 const (
-	CodeInternal    = "MESH-1001" // something unexpected went wrong inside the node
-	CodeBadRequest  = "MESH-2003" // the request itself makes no sense
+	CodeInternal    = "MESH-1101" // something unexpected went wrong inside the node
+	CodeBadRequest  = "MESH-2101" // the request itself makes no sense
 	CodeUnreachable = "MESH-3001" // nothing answers at the address
 	CodeStarting    = "MESH-3002" // the node is not ready to answer yet, or too busy to
-	CodeForbidden   = "MESH-6002" // the request is not allowed through this door
-	CodeNotFound    = "MESH-6003" // no such object or peer
-	CodeConflict    = "MESH-6004" // what was to be confirmed is not what is there now
+	CodeForbidden   = "MESH-6101" // the request is not allowed through this door
+	CodeNotFound    = "MESH-6102" // no such object or peer
+	CodeConflict    = "MESH-6103" // what was to be confirmed is not what is there now
 )
 
 func badRequest(format string, args ...any) *Error {

@@ -99,7 +99,7 @@ func Show(ctx context.Context, r LogReader, log mesh.LogStatus, q Query, f func(
 			if q.Object != nil && !names(ev, *q.Object) {
 				continue
 			}
-			shown := Describe(log, op, ev, q.Payloads)
+			shown := describe(log, op, ev, q.Payloads)
 			if q.Type != "" && shown.Type != q.Type {
 				continue
 			}
@@ -109,6 +109,15 @@ func Show(ctx context.Context, r LogReader, log mesh.LogStatus, q Query, f func(
 		}
 		return nil
 	})
+}
+
+// Read makes one row readable, as Show does.
+func Read(log mesh.LogStatus, row oplog.Row, payloads Payloads) (mesh.LogOperation, error) {
+	op, err := operation.Decode(row.Header)
+	if err != nil {
+		return mesh.LogOperation{}, fmt.Errorf("operation %d of log %s: %w", row.Seq, log.Name, err)
+	}
+	return describe(log, op, readEvent(op, row.Body), payloads), nil
 }
 
 // readEvent returns what a body states, or nil when it says nothing that we understand.
@@ -146,14 +155,17 @@ func names(ev *event.Event, k mesh.ObjectKey) bool {
 	return false
 }
 
-// Describe makes an operation readable. ev is nil when its body could not be read.
-func Describe(log mesh.LogStatus, op *operation.Operation, ev *event.Event, payloads Payloads) mesh.LogOperation {
+// describe makes an operation readable. ev is nil when its body could not be read.
+func describe(log mesh.LogStatus, op *operation.Operation, ev *event.Event, payloads Payloads) mesh.LogOperation {
 	o := mesh.LogOperation{
 		Zone: log.Zone, Incarnation: log.Incarnation, PublicKey: log.PublicKey, LogID: log.LogID,
 		Seq: op.Seq, Time: microTime(op.Timestamp), Type: TypeUnreadable, Event: TypeUnreadable,
 		Hash: op.ID.String(), BodyBytes: op.PayloadSize,
 	}
 	if ev == nil {
+		if op.PayloadSize > 0 && op.Body == nil {
+			o.Event = "withheld"
+		}
 		return o
 	}
 	switch {

@@ -62,8 +62,8 @@ func TestShow(t *testing.T) {
 	}{
 		{"a store", node, admin.Query{}, "0 snapshot/snapshotBegin, 1 snapshot/snapshotChunk 2, 2 snapshot/snapshotEnd 2, " +
 			"3 update/update ConfigMap/default/app v3, 4 update/update Secret/default/token v4, 5 delete/delete ConfigMap/default/app v5"},
-		{"over the API, bodies with Secrets do not arrive", redacted, admin.Query{}, "0 snapshot/snapshotBegin, 1 unreadable/unreadable, 2 snapshot/snapshotEnd 2, " +
-			"3 update/update ConfigMap/default/app v3, 4 unreadable/unreadable, 5 delete/delete ConfigMap/default/app v5"},
+		{"over the API, bodies with Secrets do not arrive", redacted, admin.Query{}, "0 snapshot/snapshotBegin, 1 unreadable/withheld, 2 snapshot/snapshotEnd 2, " +
+			"3 update/update ConfigMap/default/app v3, 4 unreadable/withheld, 5 delete/delete ConfigMap/default/app v5"},
 		{"range", node, admin.Query{From: 2, To: 4}, "2 snapshot/snapshotEnd 2, 3 update/update ConfigMap/default/app v3"},
 		{"type", node, admin.Query{Type: admin.TypeDelete}, "5 delete/delete ConfigMap/default/app v5"},
 		{"object", node, admin.Query{Object: object(secretKey)}, "1 snapshot/snapshotChunk 2, 4 update/update Secret/default/token v4"},
@@ -106,16 +106,15 @@ func TestLostSecretsAreRedacted(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].Payload != nil || list[0].Bytes != 24 {
 		t.Fatalf("Lost = %+v, %v", list, err)
 	}
-	one, err := c.LostOne(t.Context(), list[0].ID)
+	one, err := c.LostOne(t.Context(), list[0].ID, false)
 	if err != nil || !strings.HasPrefix(string(one.Payload), `"<redacted`) {
 		t.Errorf("LostOne = %s, %v, want a redacted payload", one.Payload, err)
 	}
-	c.Secrets = true
-	one, err = c.LostOne(t.Context(), list[0].ID)
+	one, err = c.LostOne(t.Context(), list[0].ID, true)
 	if err != nil || string(one.Payload) != `{"data":{"p":"c2VjcmV0"}}` {
 		t.Errorf("LostOne with secrets = %s, %v", one.Payload, err)
 	}
-	if _, err := c.LostOne(t.Context(), 77); code(err) != admin.CodeNotFound {
+	if _, err := c.LostOne(t.Context(), 77, false); code(err) != admin.CodeNotFound {
 		t.Errorf("LostOne(77) = %v, want not found", err)
 	}
 }

@@ -39,7 +39,8 @@ type Config struct {
 	HTTPAddress string // IP to bind for health and metrics; empty: all
 	HTTPPort    int    // 0 to 65535; 0: any free port
 	StrictPort  bool   // fail when HTTPPort is taken, rather than take a free one
-	DataDir     string // where api.sock is made; it must exist
+	DataDir     string // where api.sock is made, or the file that says where it is; it must exist
+	Socket      string // path of the API socket; empty: api.sock in DataDir
 	APIListen   string // loopback HOST:PORT that serves the API too; empty: none
 
 	Checks   []Check
@@ -109,7 +110,7 @@ func (s *Server) Listen() (err error) {
 			s.Close()
 		}
 	}()
-	if s.socket, err = listenSocket(s.cfg.DataDir); err != nil {
+	if s.socket, err = listenSocket(s.cfg.DataDir, s.cfg.Socket); err != nil {
 		return err
 	}
 	if s.cfg.APIListen != "" {

@@ -51,10 +51,17 @@ type socket struct {
 	tempDir  string      // or empty
 }
 
-// listenSocket makes the API socket of a data directory, 0600 from the moment it has its name: it is bound in
-// a fresh directory that only we can enter and renamed into place, which also replaces a stale one at once.
-func listenSocket(dataDir string) (_ *socket, err error) {
+// listenSocket makes the API socket of a data directory, there or at another path (empty: there), 0600 from
+// the moment it has its name: it is bound in a fresh directory that only we can enter and renamed into place,
+// which also replaces a stale one at once.
+func listenSocket(dataDir, elsewhere string) (_ *socket, err error) {
 	s := &socket{path: filepath.Join(dataDir, socketName)}
+	if elsewhere != "" {
+		if s.path, err = filepath.Abs(elsewhere); err != nil {
+			return nil, err
+		}
+		s.pathFile = filepath.Join(dataDir, pathFileName)
+	}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("api socket %s: %w", s.path, err)
@@ -65,9 +72,13 @@ func listenSocket(dataDir string) (_ *socket, err error) {
 	}
 	// .api- and up to 10 digits are what MkdirTemp adds.
 	if len(s.path)+len("/.api-0123456789") > maxSocketPath {
+		if elsewhere != "" {
+			return nil, fmt.Errorf("longer than the %d bytes a socket path may have", maxSocketPath)
+		}
 		if s.tempDir, err = os.MkdirTemp("", "mesh-"); err != nil {
 			return nil, err
 		}
+		s.pathFile = filepath.Join(dataDir, pathFileName)
 		s.path = filepath.Join(s.tempDir, socketName)
 		if len(s.path)+len("/.api-0123456789") > maxSocketPath {
 			os.Remove(s.tempDir)
@@ -82,10 +93,10 @@ func listenSocket(dataDir string) (_ *socket, err error) {
 	if err := s.bind(); err != nil {
 		return nil, err
 	}
-	if s.tempDir != "" {
-		s.pathFile = filepath.Join(dataDir, pathFileName)
+	if s.pathFile != "" {
 		if err := os.WriteFile(s.pathFile, []byte(s.path+"\n"), 0o600); err != nil {
-			s.Listener.Close()
+			s.Close()
+			s.remove()
 			return nil, err
 		}
 	}

@@ -106,6 +106,28 @@ func TestALongPathGetsAShortSocket(t *testing.T) {
 	}
 }
 
+func TestASocketElsewhereIsFound(t *testing.T) {
+	dir, err := os.MkdirTemp("", "adm-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	data := t.TempDir()
+	s, err := admin.New(config(data, func(c *admin.Config) { c.Socket = filepath.Join(dir, "m.sock") }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	if got := admin.SocketPath(data); got != filepath.Join(dir, "m.sock") {
+		t.Errorf("SocketPath = %s, want the one configured", got)
+	}
+	s.Close()
+	empty(t, data)
+	empty(t, dir)
+}
+
 func TestPortTaken(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -50,7 +50,7 @@ type Adoption struct {
 	Resource // as it stands now
 	// Zone is the adopting one.
 	Zone Zone `json:"zone"`
-	// Done says that the object is owned here now.
+	// Done says that Zone owns the object now and nobody contests it.
 	Done bool `json:"done"`
 	// HasCopy says that this zone has a copy of its own; Differs lists the fields in which it differs from the
 	// owner's, by path, never their values; at most 20.

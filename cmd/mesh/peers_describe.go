@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"dcp.hiro.io/mesh/internal/mesh"
+)
+
+func newDescribePeerCmd(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use:         "describe NAME",
+		Short:       "Explain the state of one peer",
+		Example:     "  mesh peers describe west\n  mesh peers describe 3d4017 -o yaml",
+		Annotations: map[string]string{annotationExits: "0 2 3 5"},
+		Args:        takesArgs(1, 1),
+	}
+	node := addNodeFlags(c)
+	format := addOutputFlag(c, formatText, formatJSON, formatYAML)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		client, err := node.client(e)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		peers, err := client.Peers(c.Context())
+		if err != nil {
+			return nodeError(e, err)
+		}
+		p, err := findPeer(peers, args[0])
+		if err != nil {
+			return err
+		}
+		if *format != formatText {
+			return e.printValue(*format, "Peer", p)
+		}
+		return e.printf("%s", describePeer(e, p))
+	}
+	return c
+}
+
+// describePeer is everything about one peer, a line each: what was tried, what answered, since when.
+func describePeer(e *env, p mesh.Peer) string {
+	var b strings.Builder
+	line := func(name, value string) { fmt.Fprintf(&b, "%-12s %s\n", name, oneLine(value)) }
+	state := e.paint(e.stdout, string(p.State), stateStyle(string(p.State)))
+	fmt.Fprintf(&b, "%-12s %s\n", "name", oneLine(p.Name))
+	fmt.Fprintf(&b, "%-12s %s%s\n", "state", state, sinceWords(e, p))
+	line("reasons", orNone(strings.Join(p.Reasons, ", ")))
+	line("zone", orNone(string(p.Zone)))
+	line("public key", p.PublicKey)
+	line("peer id", p.PeerID)
+	line("endpoints", orNone(strings.Join(p.Endpoints, ", ")))
+	line("connected", connection(p))
+	line("last error", orNone(p.LastError))
+	line("seen", fmt.Sprintf("%s ago, first %s ago", e.since(p.LastSeen), e.since(p.FirstSeen)))
+	line("lag", fmt.Sprintf("%s operations, %s", optional(p.LagOperations), seconds(p.LagSeconds)))
+	line("clock", seconds(p.ClockOffsetSeconds))
+	line("traffic", fmt.Sprintf("%s sent, %s received", binary(p.TxBytes), binary(p.RxBytes)))
+	version := orDash(p.Version)
+	if p.Incarnation != nil {
+		version += ", incarnation " + rfc3339(*p.Incarnation)
+	}
+	line("version", version)
+	if p.DeletesHeld > 0 {
+		line("held", plural(p.DeletesHeld, "delete")+"; see them: mesh peers accept-deletes "+p.Name)
+	}
+	return b.String()
+}
+
+func sinceWords(e *env, p mesh.Peer) string {
+	if p.Since == nil {
+		return ""
+	}
+	return fmt.Sprintf(" for %s, since %s", e.since(p.Since), rfc3339(*p.Since))
+}
+
+func connection(p mesh.Peer) string {
+	if p.Address == nil {
+		return noValue
+	}
+	s := *p.Address
+	if p.Transport != nil {
+		s += " by " + *p.Transport
+	}
+	if p.RTTSeconds != nil {
+		s += ", round trip " + millis(p.RTTSeconds)
+	}
+	return s
+}

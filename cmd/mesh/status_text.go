@@ -1,0 +1,223 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"dcp.hiro.io/mesh/internal/mesh"
+)
+
+const (
+	// maxProblems is how many problems of a cluster are listed; -o json has them all.
+	maxProblems = 20
+	// maxNamed is how many peers or zones one line names.
+	maxNamed = 4
+)
+
+// statusText is one node in about ten lines: a word, what it is, and what is to be said about it.
+func statusText(e *env, s mesh.Status, peers []mesh.Peer) string {
+	t := &statusPrinter{e: e}
+	t.line("zone", string(s.Zone), stylePlain, s.PeerID)
+	t.line("network", string(s.NetworkID), stylePlain, strings.Join(s.Listen, ", "))
+	about := []string{"up " + span(time.Duration(s.UptimeSeconds*float64(time.Second)))}
+	if s.Incarnation != nil {
+		about = append(about, "incarnation "+rfc3339(*s.Incarnation))
+	} else {
+		about = append(about, "nothing signed yet")
+	}
+	t.line("version", s.Version, stylePlain, about...)
+	t.peers(s, peers)
+	t.replication(s)
+	r := s.Resources
+	t.line("resources", fmt.Sprintf("%d live", r.Live), stylePlain, counts(
+		count{r.Tombstones, "tombstone", true}, count{r.Contested, "contested", false},
+		count{r.Rejected, "rejected", false}, count{r.DeletesHeld, "delete", true}, count{r.Unmanaged, "unmanaged", false})...)
+	t.cluster(s.Cluster)
+	t.health(s.Findings)
+	return t.b.String()
+}
+
+// statusPrinter lays the lines out in three columns.
+type statusPrinter struct {
+	e *env
+	b strings.Builder
+}
+
+// line prints one line; the parts of its last column are joined by commas.
+func (t *statusPrinter) line(name, value string, st style, parts ...string) {
+	for i, p := range parts {
+		parts[i] = oneLine(p)
+	}
+	value = oneLine(value)
+	if len(parts) == 0 {
+		fmt.Fprintf(&t.b, "%-12s %s\n", name, t.e.paint(t.e.stdout, value, st))
+		return
+	}
+	pad := strings.Repeat(" ", max(0, 14-len([]rune(value))))
+	fmt.Fprintf(&t.b, "%-12s %s%s %s\n", name, t.e.paint(t.e.stdout, value, st), pad, strings.Join(parts, ", "))
+}
+
+func (t *statusPrinter) peers(s mesh.Status, peers []mesh.Peer) {
+	p := s.Peers
+	if p.Total == 0 {
+		t.line("peers", "none", stylePlain)
+		return
+	}
+	sortPeers(t.e, peers, "")
+	slices.Reverse(peers) // worst first
+	st, named := styleOK, []string{}
+	for _, peer := range peers {
+		if peer.State != mesh.Ready && len(named) < maxNamed {
+			named = append(named, fmt.Sprintf("%s %s%s", peer.Name, stateWords(peer.State), forHowLong(t.e, peer.Since)))
+		}
+	}
+	bad := p.Total - p.Ready
+	if bad > 0 {
+		st = styleWarn
+	}
+	if more := bad - len(named); more > 0 && len(named) > 0 {
+		named = append(named, fmt.Sprintf("%d more not ready", more))
+	}
+	t.line("peers", fmt.Sprintf("%d/%d ready", p.Ready, p.Total), st, named...)
+}
+
+func stateWords(s mesh.PeerState) string {
+	if s == mesh.NotReady {
+		return "not ready"
+	}
+	return strings.ToLower(string(s))
+}
+
+func forHowLong(e *env, since *time.Time) string {
+	if since == nil {
+		return ""
+	}
+	return " (" + e.since(since) + ")"
+}
+
+func (t *statusPrinter) replication(s mesh.Status) {
+	var behind []string
+	late := 0
+	for _, r := range s.Replication {
+		if r.LagOperations == 0 {
+			continue
+		}
+		if late++; late <= maxNamed {
+			behind = append(behind, fmt.Sprintf("%s %s, %.1fs", r.Zone, plural(int(r.LagOperations), "op"), r.LagSeconds))
+		}
+	}
+	rest := len(s.Replication) - late
+	switch {
+	case late == 0 && s.InSync:
+		t.line("replication", "in sync", styleOK)
+	case late == 0:
+		t.line("replication", "not compared", styleWarn, "waiting for the other nodes")
+	case rest > 0 && late <= maxNamed:
+		t.line("replication", "behind", styleWarn, strings.Join(behind, "; ")+"; others in sync")
+	case late > maxNamed:
+		t.line("replication", "behind", styleWarn, strings.Join(behind, "; ")+fmt.Sprintf("; %d more", late-maxNamed))
+	default:
+		t.line("replication", "behind", styleWarn, strings.Join(behind, "; "))
+	}
+}
+
+// count is a number of things, said with or without a plural.
+type count struct {
+	n       int
+	word    string
+	plurals bool
+}
+
+// counts says the first two and whatever is not zero of the others.
+func counts(all ...count) []string {
+	var out []string
+	for i, c := range all {
+		if c.n == 0 && i > 1 {
+			continue
+		}
+		word := fmt.Sprintf("%d %s", c.n, c.word)
+		if c.plurals {
+			word = plural(c.n, c.word)
+		}
+		if c.word == "delete" {
+			word += " held"
+		}
+		out = append(out, word)
+	}
+	return out
+}
+
+// cluster prints the place where objects live, and each problem with file and line.
+func (t *statusPrinter) cluster(c mesh.ClusterStatus) {
+	if c.Kind == "" || c.Kind == "none" {
+		t.line("cluster", "none", stylePlain, "membership and replication only")
+		return
+	}
+	value, st := "connected", styleOK
+	if !c.Connected {
+		value, st = "not readable", styleBad
+	}
+	parts := []string{strings.TrimSpace(c.Kind + " " + c.Location)}
+	if c.LastWrite != nil {
+		parts = append(parts, "last write "+t.e.since(c.LastWrite)+" ago")
+	}
+	parts = append(parts, plural(len(c.Problems), "problem"))
+	t.line("cluster", value, st, parts...)
+	for i, p := range c.Problems {
+		if i == maxProblems {
+			fmt.Fprintf(&t.b, "  %d more: mesh status -o json\n", len(c.Problems)-i)
+			break
+		}
+		fmt.Fprintf(&t.b, "  %s\n", oneLine(problemText(p)))
+	}
+}
+
+// problemText names file and line, or the object, and says what is wrong.
+func problemText(p mesh.Problem) string {
+	where := p.Object
+	if p.File != "" {
+		where = p.File
+		if p.Line > 0 {
+			where = fmt.Sprintf("%s:%d", p.File, p.Line)
+		}
+	}
+	if where == "" {
+		return p.Reason + ": " + p.Text
+	}
+	return where + "  " + p.Reason + ": " + p.Text
+}
+
+func (t *statusPrinter) health(findings []mesh.Finding) {
+	fails, warns := 0, 0
+	for _, f := range findings {
+		if f.Status == "fail" {
+			fails++
+		} else {
+			warns++
+		}
+	}
+	switch {
+	case fails > 0:
+		t.line("health", fmt.Sprintf("%d fail %d warn", fails, warns), styleBad)
+	case warns > 0:
+		t.line("health", fmt.Sprintf("%d warn", warns), styleWarn)
+	default:
+		t.line("health", "ok", styleOK)
+	}
+	for i, f := range findings {
+		if i == maxProblems {
+			fmt.Fprintf(&t.b, "  %d more: mesh status -o json\n", len(findings)-i)
+			break
+		}
+		mark := "warn"
+		if f.Status == "fail" {
+			mark = "FAIL"
+		}
+		fmt.Fprintf(&t.b, "  %s  %s\n", t.e.paint(t.e.stdout, mark, stateStyle(mark)), oneLine(findingText(f)))
+		if f.Next != "" {
+			fmt.Fprintf(&t.b, "        next: %s\n", oneLine(f.Next))
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// ago prints a span of time in its largest unit, such as 14s, 9m, 26h or 3d; below a second 0s.
+func ago(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0s"
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+// span prints a longer span in its two largest units, such as 3d4h.
+func span(d time.Duration) string {
+	d = max(d, 0).Truncate(time.Second)
+	days := d / (24 * time.Hour)
+	s := (d % (24 * time.Hour)).String()
+	if days == 0 {
+		if d >= time.Hour { // 3h20m0s
+			return strings.TrimSuffix(d.Truncate(time.Minute).String(), "0s")
+		}
+		return s
+	}
+	hours := d % (24 * time.Hour) / time.Hour
+	if hours == 0 {
+		return fmt.Sprintf("%dd", days)
+	}
+	return fmt.Sprintf("%dd%dh", days, hours)
+}
+
+// since is ago of a time that may be missing.
+func (e *env) since(t *time.Time) string {
+	if t == nil {
+		return noValue
+	}
+	return ago(e.now().Sub(*t))
+}
+
+// millis prints seconds as a round trip is said: 0.4ms, 18ms, 1.2s.
+func millis(seconds *float64) string {
+	if seconds == nil {
+		return noValue
+	}
+	ms := *seconds * 1000
+	switch {
+	case ms < 0.95:
+		return fmt.Sprintf("%.1fms", ms)
+	case ms < 1000:
+		return fmt.Sprintf("%.0fms", ms)
+	}
+	return fmt.Sprintf("%.1fs", *seconds)
+}
+
+// binary prints a number of bytes as Kubernetes does: 512, 91Ki, 1.5Mi.
+func binary(n uint64) string {
+	const step = 1024
+	if n < step {
+		return fmt.Sprint(n)
+	}
+	v, unit := float64(n)/step, 0
+	for v >= step && unit < len("KMGTPE")-1 {
+		v /= step
+		unit++
+	}
+	text := fmt.Sprintf("%.1f", v)
+	if v >= 10 || v == math.Trunc(v) {
+		text = fmt.Sprintf("%.0f", v)
+	}
+	return text + "KMGTPE"[unit:unit+1] + "i"
+}
+
+// rfc3339 prints a moment in UTC, to the second.
+func rfc3339(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
