@@ -82,7 +82,7 @@ func (l *loader) variable(k Key, name, value string) {
 		r.fail(&doc, k.Path, "want YAML such as [a, b]; "+syntax(err))
 		return
 	}
-	if doc.Kind == yaml.DocumentNode && r.tree(&doc, 0) {
+	if len(doc.Content) == 1 && r.tree(&doc, 0) {
 		r.value(k, doc.Content[0])
 	}
 }

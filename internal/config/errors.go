@@ -50,10 +50,14 @@ func (p Problem) place(file string) string {
 type Error struct {
 	File     string // empty if there was none
 	Problems []Problem
+	More     int // how many were found beyond those
 }
 
-// maxShown bounds how many problems are printed. Who has more of them gave a file that is no configuration.
-const maxShown = 20
+// Bounds of what is gathered and printed. Who has more problems gave a file that is no configuration.
+const (
+	maxProblems = 100
+	maxShown    = 20
+)
 
 // Error returns Title and Details.
 func (e *Error) Error() string { return e.Title() + "\n" + strings.TrimSuffix(e.Details(), "\n") }
@@ -64,10 +68,11 @@ func (e *Error) Title() string {
 	if !slices.ContainsFunc(e.Problems, func(p Problem) bool { return p.Line > 0 }) {
 		what = "the configuration"
 	}
-	if len(e.Problems) == 1 {
+	n := len(e.Problems) + e.More
+	if n == 1 {
 		return what + " has 1 problem"
 	}
-	return fmt.Sprintf("%s has %d problems", what, len(e.Problems))
+	return fmt.Sprintf("%s has %d problems", what, n)
 }
 
 // Details lists the problems, indented by two spaces, each with the line it is about and a marker.
@@ -84,7 +89,7 @@ func (e *Error) Details() string {
 			p.excerpt(&b)
 		}
 	}
-	if more := len(e.Problems) - len(shown); more > 0 {
+	if more := len(e.Problems) - len(shown) + e.More; more > 0 {
 		fmt.Fprintf(&b, "  and %d more\n", more)
 	}
 	return b.String()
@@ -107,13 +112,20 @@ func (p Problem) excerpt(b *strings.Builder) {
 	fmt.Fprintf(b, "  %4s | %s%s\n", "", strings.Repeat(" ", column-1), mark)
 }
 
-// report adds a problem.
+// report adds a problem. What is quoted in it is masked like the line itself.
 func (l *loader) report(m mark, path, text, suggestion string) {
+	if l.full() {
+		l.more++
+		return
+	}
 	l.problems = append(l.problems, Problem{
-		Origin: m.origin, Line: m.line, Column: m.column, Path: path, Text: text, Suggestion: suggestion,
-		SourceLine: mask(m.source), Width: m.width,
+		Origin: m.origin, Line: m.line, Column: m.column, Path: path, Text: mask(text), Suggestion: mask(suggestion),
+		SourceLine: m.source, Width: m.width(),
 	})
 }
+
+// full reports whether no more problems are gathered.
+func (l *loader) full() bool { return len(l.problems) >= maxProblems }
 
 // failAt reports a problem with a value that was read before.
 func (l *loader) failAt(path, text string) { l.report(l.cfg.marks[path], path, text, "") }
@@ -134,17 +146,17 @@ func (l *loader) err() error {
 		}
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	return &Error{File: l.cfg.File, Problems: l.problems}
+	return &Error{File: l.cfg.File, Problems: l.problems, More: l.more}
 }
 
 // splitLines splits at every line break that YAML knows, so that numbers agree with the parser's. What a
-// terminal would not print is replaced, character for character.
+// terminal would not print is replaced and secrets are masked, character for character.
 func splitLines(data []byte) []string {
 	text := strings.TrimPrefix(strings.ToValidUTF8(string(data), "\uFFFD"), "\uFEFF")
 	text = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(text)
 	lines := strings.Split(text, "\n")
 	for i, l := range lines {
-		lines[i] = strings.Map(func(r rune) rune {
+		lines[i] = mask(strings.Map(func(r rune) rune {
 			switch {
 			case r == '\t':
 				return ' '
@@ -152,7 +164,7 @@ func splitLines(data []byte) []string {
 				return '\uFFFD'
 			}
 			return r
-		}, l)
+		}, l))
 	}
 	return lines
 }

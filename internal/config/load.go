@@ -94,6 +94,7 @@ type loader struct {
 	table         []Key // the table of keys; a field, because its own readers look into it for suggestions
 	checkLogLevel func(string) error
 	problems      []Problem
+	more          int // problems beyond those
 	warnings      []Warning
 }
 
@@ -111,10 +112,10 @@ func readFile(named string, env map[string]string) (string, []byte, error) {
 		return named, data, err
 	}
 	for _, path := range defaultFiles(env) {
-		data, err := readRegular(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		if _, err := os.Stat(path); err != nil {
+			continue // absent, or below a folder that is closed to us, as a home folder can be in a container
 		}
+		data, err := readRegular(path)
 		return path, data, err
 	}
 	return "", nil, nil
@@ -189,7 +190,7 @@ func (l *loader) file(name string, data []byte) {
 	default:
 		r.fail(&more, "", "a second document; a configuration is one")
 	}
-	if r.tree(&doc, 0) {
+	if len(doc.Content) == 1 && r.tree(&doc, 0) {
 		r.root(doc.Content[0])
 	}
 }
@@ -306,7 +307,11 @@ func (l *loader) check(requireZone bool) {
 		l.failAt("mesh.zone", "missing; a node needs the name of its zone")
 	}
 	if c.BindPort == c.HTTPBindPort && c.BindPort != 0 {
-		l.failAt("http_bind_port", fmt.Sprintf("%d is bind_port too; both use TCP", c.HTTPBindPort))
+		at := "http_bind_port"
+		if c.origins[at].Layer == FromDefault {
+			at = "bind_port"
+		}
+		l.failAt(at, fmt.Sprintf("bind_port and http_bind_port are both %d, and both use TCP", c.BindPort))
 	}
 	if c.Admission == Open {
 		l.warn("admission is open: whoever can reach this node may read and write everything; use it for demos only")

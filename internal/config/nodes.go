@@ -156,9 +156,7 @@ var nodeList = codec{
 			out = append(out, node)
 			return ok
 		})
-		if ok {
-			r.cfg.Nodes = out
-		}
+		r.cfg.Nodes = out // with what is wrong in it, for checkNodes to find what else is
 		return ok
 	},
 	show: func(c *Config) []string {
@@ -217,7 +215,7 @@ func (l *loader) checkNodes() {
 		path := fmt.Sprintf("nodes[%d]", i)
 		if first, twice := byKey[n.Key]; twice {
 			l.failAt(path+".public_key", fmt.Sprintf("%s has this key already", first))
-		} else {
+		} else if !n.Key.IsZero() {
 			byKey[n.Key] = path
 		}
 		if n.Zone == "" {

@@ -28,8 +28,8 @@ type reader struct {
 type mark struct {
 	origin       Origin
 	line, column int
-	source       string
-	width        int
+	source       string // the line
+	node         *yaml.Node
 }
 
 // origin says where the node comes from.
@@ -44,7 +44,7 @@ func (r *reader) origin(n *yaml.Node) Origin {
 func (r *reader) mark(n *yaml.Node, path string) { r.cfg.marks[path] = r.place(n) }
 
 func (r *reader) place(n *yaml.Node) mark {
-	m := mark{origin: r.origin(n)}
+	m := mark{origin: r.origin(n), node: n}
 	if r.layer != FromFile {
 		return m
 	}
@@ -52,17 +52,16 @@ func (r *reader) place(n *yaml.Node) mark {
 	if m.line <= len(r.lines) {
 		m.source = r.lines[m.line-1]
 	}
-	m.width = width(n, m.source, m.column)
 	return m
 }
 
 // width is the length of a scalar in the line where it begins, in characters, for the marker below it.
-func width(n *yaml.Node, source string, column int) int {
-	rest := []rune(source)
-	if column > len(rest) || n.Kind != yaml.ScalarNode {
+func (m mark) width() int {
+	n, rest := m.node, []rune(m.source)
+	if n == nil || m.line == 0 || m.column > len(rest) || n.Kind != yaml.ScalarNode {
 		return 1
 	}
-	rest = rest[column-1:]
+	rest = rest[m.column-1:]
 	w := utf8.RuneCountInString(n.Value)
 	if n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
 		w = len(rest)
@@ -262,6 +261,9 @@ func told(n *yaml.Node) string {
 		}
 		if n.Value == "" {
 			return "nothing"
+		}
+		if n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
+			return fmt.Sprintf("the text %q", clip(n.Value))
 		}
 		return strconv.Quote(clip(n.Value))
 	default:

@@ -60,9 +60,7 @@ var resourceList = codec{
 			out = append(out, res)
 			return ok
 		})
-		if ok {
-			r.cfg.Mesh.Resources = out
-		}
+		r.cfg.Mesh.Resources = out // with what is wrong in it, for checkResources to find what else is
 		return ok
 	},
 	show: func(c *Config) []string {
@@ -113,8 +111,10 @@ func quoteAll(list []string) string {
 func (r *reader) resource(n *yaml.Node, path string, particular ...string) (Resource, bool) {
 	res := Resource{Direction: Both, Strategy: DefaultStrategy}
 	known := append([]string{"group", "version", "kind", "merge_strategy"}, particular...)
+	given := map[string]bool{}
 	ok := r.mapping(n, path, known, func(name string, v *yaml.Node) (ok bool) {
 		at := join(path, name)
+		given[name] = true
 		switch name {
 		case "group":
 			res.Group, ok = r.part(v, at, func(s string) error {
@@ -152,8 +152,8 @@ func (r *reader) resource(n *yaml.Node, path string, particular ...string) (Reso
 	if n.Kind != yaml.MappingNode {
 		return res, false
 	}
-	for name, value := range map[string]string{"kind": res.Kind, "version": res.Version} {
-		if ok && value == "" {
+	for _, name := range []string{"version", "kind"} {
+		if !given[name] {
 			ok = r.fail(n, path, name+" is missing")
 		}
 	}
@@ -208,16 +208,19 @@ func (l *loader) checkResources() {
 	}
 	type place struct{ kind, namespace string }
 	first := map[place]int{} // namespace "" is the entry for all of them
-	any := map[string]int{}  // some entry of the kind
+	some := map[string]int{} // one entry of the kind
 	for i, e := range m.Resources {
 		kind := e.String()
+		if e.Kind == "" {
+			continue
+		}
 		if e.Problem != "" {
 			l.warn(fmt.Sprintf("%s (%s) is not replicated: %s", paths[i], kind, e.Problem))
 		}
 		spaces := e.Namespaces
 		if len(spaces) == 0 {
 			spaces = []string{""}
-			if j, taken := any[kind]; taken {
+			if j, taken := some[kind]; taken {
 				l.failAt(paths[i], fmt.Sprintf("%s in all namespaces overlaps with %s", kind, paths[j]))
 			}
 		} else if j, taken := first[place{kind, ""}]; taken {
@@ -229,6 +232,6 @@ func (l *loader) checkResources() {
 			}
 			first[place{kind, ns}] = i
 		}
-		any[kind] = i
+		some[kind] = i
 	}
 }
