@@ -54,6 +54,9 @@ func (r *Replica) sign(ev *event.Event) {
 	}
 	r.append(l, ev)
 	r.wit.published = true
+	if ev.Ack == nil {
+		r.snap.since++ // an acknowledgement alone is no reason to restate everything
+	}
 }
 
 // openLog starts the log of a new incarnation with an empty run at sequence numbers 0 and 1.
