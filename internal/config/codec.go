@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net"
@@ -285,7 +286,7 @@ var apiListen = codec{
 func checkAPIListen(s string) error {
 	if p, ok := strings.CutPrefix(s, "unix:"); ok {
 		if p == "" {
-			return fmt.Errorf("want a path after unix:")
+			return errors.New("want a path after unix:")
 		}
 		return nil
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -141,7 +142,7 @@ func parseKey(s string) (keys.Public, error) {
 	}
 	k, err := keys.ParsePublic(s)
 	if err != nil {
-		return keys.Public{}, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "public key: "))
+		return keys.Public{}, errors.New(strings.TrimPrefix(err.Error(), "public key: "))
 	}
 	return k, nil
 }

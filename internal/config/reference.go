@@ -69,11 +69,16 @@ func Reference() string {
 		if typ == "" {
 			typ = "of an entry"
 		}
-		doc := k.Doc
+		doc, path := k.Doc, k.Path
+		if parent, member, ok := strings.Cut(path, "[]."); ok {
+			if list, _ := lookup(parent); list.typ == singleResource.typ {
+				path = join(parent, member)
+			}
+		}
 		if k.Reload {
 			doc += " Takes effect on SIGHUP."
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", k.Path, typ, def, strings.ReplaceAll(doc, "|", `\|`))
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", path, typ, def, strings.ReplaceAll(doc, "|", `\|`))
 	}
 	return b.String()
 }
