@@ -32,7 +32,7 @@ func newLogShowCmd(e *env) *cobra.Command {
 	f := c.Flags()
 	var span, object string
 	f.StringVar(&span, "range", "", "only sequence numbers `A..B`, both included; either may be left out")
-	f.Var(newChoice(&s.query.Type, append([]string{""}, admin.Types()...)...), "type", "only operations of one `TYPE`: "+orList(admin.Types()))
+	f.Var(newChoice(&s.query.Type, admin.Types()...), "type", "only operations of one `TYPE`: "+orList(admin.Types()))
 	f.StringVar(&object, "object", "", "only operations about `KIND/NAMESPACE/NAME`")
 	f.BoolVarP(&s.follow, "follow", "f", false, "go on printing new operations")
 	f.BoolVar(&s.lost, "lost", false, "show content that lost to another zone's, which is kept for 30 days")

@@ -33,7 +33,7 @@ func newPeersCmd(e *env) *cobra.Command {
 	f.BoolVarP(&v.watch, "watch", "w", false, "go on printing a row per change")
 	f.BoolVar(&v.noHeaders, "no-headers", false, "print no line of column names")
 	f.StringSliceVar(&v.states, "state", nil, "only peers in this `STATE`; several with commas")
-	f.Var(newChoice(&v.sortBy, append([]string{""}, peerOrders()...)...), "sort-by", "order by one `COLUMN`: "+orList(peerOrders()))
+	f.Var(newChoice(&v.sortBy, peerOrders()...), "sort-by", "order by one `COLUMN`: "+orList(peerOrders()))
 	_ = c.RegisterFlagCompletionFunc("sort-by", completeValues(peerOrders()...))
 	_ = c.RegisterFlagCompletionFunc("state", completeValues(peerStates()...))
 	v.format = addOutputFlag(c, formatText, formatWide, formatJSON, formatYAML, formatName)
@@ -53,6 +53,9 @@ func newPeersCmd(e *env) *cobra.Command {
 		}
 		defer client.Close()
 		v.names, v.ask = args, client.Peers
+		for _, sub := range c.Commands() {
+			v.commands = append(v.commands, sub.Name())
+		}
 		return nodeError(e, v.show(c.Context()))
 	}
 	c.AddCommand(newDescribePeerCmd(e), newAcceptDeletesCmd(e))
@@ -72,6 +75,7 @@ type peersView struct {
 	e         *env
 	ask       func(context.Context) ([]mesh.Peer, error)
 	names     []string
+	commands  []string // of mesh peers, which a mistyped name may have meant
 	states    []string
 	sortBy    string
 	noHeaders bool
@@ -117,7 +121,7 @@ func (v *peersView) choose(ctx context.Context) ([]mesh.Peer, error) {
 	if len(v.names) > 0 {
 		var named []mesh.Peer
 		for _, n := range v.names {
-			p, err := findPeer(peers, n)
+			p, err := findPeer(peers, n, v.commands...)
 			if err != nil {
 				return nil, err
 			}
@@ -285,8 +289,8 @@ func compareTimes(a, b *time.Time) int {
 // minHex is the least number of hex digits that may stand for a key.
 const minHex = 6
 
-// findPeer finds the one peer that a name means.
-func findPeer(peers []mesh.Peer, name string) (mesh.Peer, error) {
+// findPeer finds the one peer that a name means. Others are words that may have been meant instead.
+func findPeer(peers []mesh.Peer, name string, others ...string) (mesh.Peer, error) {
 	var found []mesh.Peer
 	for _, p := range peers {
 		prefix := len(name) >= minHex && strings.HasPrefix(p.PublicKey, strings.ToLower(name))
@@ -303,7 +307,7 @@ func findPeer(peers []mesh.Peer, name string) (mesh.Peer, error) {
 			names = append(names, p.Name)
 		}
 		what := fmt.Sprintf("no peer %q", name)
-		if near := closest(name, names); near != "" {
+		if near := closest(name, slices.Concat(names, others)); near != "" {
 			what += fmt.Sprintf("; did you mean %q?", near)
 		}
 		return mesh.Peer{}, &cliError{Code: "MESH-2102", What: what, Cause: "known peers: " + nameList(names), Next: []string{"mesh peers -o wide"}}

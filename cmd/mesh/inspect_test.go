@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/oplog"
+	"dcp.hiro.io/mesh/internal/store"
+)
+
+// transcript runs command lines against a node and compares all that they print with a golden file.
+func transcript(t *testing.T, name, dataDir string, lines ...string) {
+	t.Helper()
+	var b bytes.Buffer
+	for _, line := range lines {
+		te := inspectEnv(t)
+		answer, line, asked := strings.Cut(line, " | ")
+		if !asked {
+			answer, line = "", answer
+		} else {
+			te.isTerminal = func(s any) bool { return s == te.stdin }
+			te.env.stdin = strings.NewReader(answer + "\n")
+		}
+		code := te.mesh(t, append(strings.Fields(line), "--data-dir", dataDir)...)
+		fmt.Fprintf(&b, "$ mesh %s\n%s", line, te.stdout.String())
+		if code != 0 {
+			fmt.Fprintf(&b, "exit %d\n", code)
+		}
+		for _, l := range strings.SplitAfter(te.stderr.String(), "\n") {
+			if l != "" {
+				fmt.Fprintf(&b, "! %s", l)
+			}
+		}
+	}
+	got := strings.ReplaceAll(b.String(), dataDir, "DIR")
+	golden := filepath.Join("testdata", "golden", name+".txt")
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(golden), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; rewrite it with -update and look at the diff. Got:\n%s", golden, got)
+	}
+}
+
+func inspectEnv(t *testing.T) *testEnv {
+	te := newTestEnv(t)
+	te.environ = func() []string { return nil }
+	return te
+}
+
+func TestStatusTranscript(t *testing.T) {
+	t.Parallel()
+	node := newFakeNode(t)
+	dir := serveFake(t, node)
+	transcript(t, "status", dir, "status", "status -o json", "status -o yaml", "status --wait=500ms", "status --wait=x", "status -o name")
+
+	node.mu.Lock()
+	node.peers, node.status.Peers, node.status.Replication, node.status.Findings = nil, mesh.PeerCounts{}, nil, nil
+	node.status.Incarnation, node.status.InSync = nil, true
+	node.status.Cluster = mesh.ClusterStatus{Kind: "none"}
+	node.status.Resources = mesh.Resources{}
+	node.mu.Unlock()
+	transcript(t, "status-alone", dir, "status", "status --wait", "peers", "peers -o json")
+}
+
+func TestStatusWithoutNode(t *testing.T) {
+	t.Parallel()
+	transcript(t, "status-absent", t.TempDir(), "status", "status -o json", "status --wait=150ms", "status --node unix:/x -c y",
+		"log ls", "log verify -o json", "peers", "adopt ConfigMap/a/b")
+	transcript(t, "status-starting", serveFake(t, nil), "status", "status --wait=150ms", "log ls")
+}
+
+func TestPeersTranscript(t *testing.T) {
+	t.Parallel()
+	transcript(t, "peers", serveFake(t, newFakeNode(t)), "peers", "peers -o wide", "peers -o name", "peers --no-headers --sort-by rtt",
+		"peers --state NotReady,Unavailable", "peers --state Bad", "peers --sort-by colour", "peers west 12D3KooWLab", "peers wets", "peers -o json west",
+		"peers describe lab", "peers describe west", "peers describe "+testKey(3).Public().String()[:6], "peers describe", "peers descripe west")
+}
+
+func TestAcceptDeletesTranscript(t *testing.T) {
+	t.Parallel()
+	transcript(t, "accept-deletes", serveFake(t, newFakeNode(t)), "peers accept-deletes west", "peers accept-deletes west --no-input",
+		"n | peers accept-deletes west", "peers accept-deletes lab", "peers accept-deletes nobody", "peers accept-deletes east",
+		"y | peers accept-deletes west", "peers accept-deletes west -y")
+}
+
+func TestAdoptTranscript(t *testing.T) {
+	t.Parallel()
+	node := newFakeNode(t)
+	transcript(t, "adopt", serveFake(t, node), "adopt ConfigMap/default/app --dry-run", "adopt ConfigMap/default/app", "n | adopt ConfigMap/default/app",
+		"adopt ConfigMap/default/own -y", "adopt ConfigMap/default/none -y", "adopt configmap", "adopt ../../x/y",
+		"y | adopt ConfigMap/default/app")
+	if len(node.wanted) != 1 || node.wanted[0] != "ConfigMap/default/app" {
+		t.Errorf("adopted %v, want the one that was confirmed", node.wanted)
+	}
+}
+
+func TestLogTranscript(t *testing.T) {
+	t.Parallel()
+	lines := []string{"log ls", "log ls -o wide", "log ls -o json", "log show", "log show east --range 2..3", "log show --type delete", "log show wets",
+		"log show --object Secret/default/token -o json", "log show --show-secrets -o json", "log show --type sticker", "log show --range 5..2", "log show --range a",
+		"y | log show --object Secret/default/token -o json --show-secrets", "log show --range ..1", "log show --range 90..",
+		"log verify", "log verify -o json", "log export", "log export east", "log show --lost", "log show --lost -o json", "log show --lost --type update"}
+	node := newFakeNode(t)
+	transcript(t, "log", serveFake(t, node), lines...)
+	transcript(t, "log-stopped", storeOf(t, node), lines...)
+}
+
+// storeOf writes the logs of a node into a store, as that of a stopped one.
+func storeOf(t *testing.T, node *fakeNode) string {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := store.Open(filepath.Join(dir, storeName), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b oplog.Batch
+	for key, rows := range node.rows {
+		last := rows[len(rows)-1]
+		in := mesh.Instance{Zone: "east", Incarnation: mesh.Incarnation(node.logs[0].Incarnation.UnixMilli())}
+		b.Logs = append(b.Logs, oplog.Log{Key: key, Instance: in, Next: last.Seq + 1, Head: last.ID, Ops: uint64(len(rows)),
+			Bytes: node.logs[0].Bytes, Updated: node.logs[0].Updated.UnixMilli()})
+		b.Rows = append(b.Rows, rows...)
+		b.Meta = &oplog.Meta{Network: "default", Zone: "east", Author: key.Author, Created: in.Incarnation, Incarnation: in.Incarnation}
+	}
+	for _, l := range node.lost {
+		b.Lost = append(b.Lost, l.LostRecord)
+	}
+	if err := s.Commit(&b); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestVerifyFindsAChangedStore(t *testing.T) {
+	t.Parallel()
+	node := newFakeNode(t)
+	for key, rows := range node.rows {
+		rows[3].Body[len(rows[3].Body)-1] ^= 1
+		rows[4].Header = rows[2].Header
+		node.rows[key] = rows
+	}
+	transcript(t, "log-damaged", storeOf(t, node), "log verify", "log verify -o json", "log verify west")
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, storeName), []byte("this is no store"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	transcript(t, "log-no-store", dir, "log ls")
+}
+
+// TestExportsAreTheSignedBytes reads an export back: every byte of header and body is there but for Secrets.
+func TestExportsAreTheSignedBytes(t *testing.T) {
+	t.Parallel()
+	node := newFakeNode(t)
+	dir := serveFake(t, node)
+	secret := []byte("aHVudGVyMg==")
+	for _, all := range []bool{false, true} {
+		te := inspectEnv(t)
+		args := []string{"log", "export", "east", "--format", "cbor", "--data-dir", dir}
+		if all {
+			args = append(args, "--show-secrets", "-y")
+		}
+		if code := te.mesh(t, args...); code != 0 {
+			t.Fatalf("export = %d: %s", code, te.stderr.String())
+		}
+		for _, rows := range node.rows {
+			for _, r := range rows {
+				if !bytes.Contains(te.stdout.Bytes(), r.Header) {
+					t.Errorf("header %d is not in the export", r.Seq)
+				}
+				if has := bytes.Contains(te.stdout.Bytes(), r.Body); has != (all || !bytes.Contains(r.Body, secret)) {
+					t.Errorf("secrets %v: body %d in the export is %v", all, r.Seq, has)
+				}
+			}
+		}
+	}
+}
