@@ -30,6 +30,7 @@ type env struct {
 	lookupEnv func(string) (string, bool)
 	environ   func() []string // NAME=value
 	dir       string          // working directory; empty means the one of the process
+	tempDir   string          // for reports of internal errors
 	files     fileOps
 
 	// isTerminal reports whether one of the three streams is a terminal, and width how many columns it has
@@ -59,6 +60,7 @@ func newEnv() *env {
 		stderr:     os.Stderr,
 		now:        time.Now,
 		lookupEnv:  os.LookupEnv,
+		tempDir:    os.TempDir(),
 		environ:    os.Environ,
 		files:      osFiles(),
 		isTerminal: isTerminal,

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 )
@@ -26,7 +25,7 @@ var errInterrupted = errors.New("interrupted")
 
 // cliError is a failure as the user is told it.
 type cliError struct {
-	Code    string   // "MESH-2001", listed in codes.go; its first digit is the exit code
+	Code    string   // "MESH-2002", listed in codes.go; its first digit is the exit code
 	What    string   // what happened, in one line
 	Cause   string   // why, in one line; empty when Details say it
 	Details []string // lines that take the place of the cause, such as one per problem of a config file
@@ -167,7 +166,7 @@ func internalError(e *env, err error, stack []byte) *cliError {
 		Next:  []string{"the same command with --verbose"},
 		Err:   err,
 	}
-	f, ferr := os.CreateTemp(filepath.Clean(os.TempDir()), "mesh-report-*.txt") // created with 0600
+	f, ferr := os.CreateTemp(e.tempDir, "mesh-report-*.txt") // created with 0600
 	if ferr != nil {
 		c.Cause += "; the report could not be written"
 		return c

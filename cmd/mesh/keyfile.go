@@ -54,7 +54,7 @@ func unusableKey(name string, err error) error {
 	cause := err.Error()
 	var format *keys.FormatError
 	if errors.As(err, &format) {
-		cause = "it is " + format.Found + "; an Ed25519 key is needed"
+		cause = "found " + format.Found + ", want an Ed25519 private key"
 	}
 	return &cliError{
 		Code:  "MESH-2003",
@@ -154,7 +154,10 @@ func (e *env) setAside(name string) (string, error) {
 func (e *env) freeBackupName(name string) (string, error) {
 	base := name + ".bak-" + e.now().UTC().Format(backupTime)
 	backup := base
-	for i := 2; i <= maxBackups; i++ {
+	for i := 1; i <= maxBackups; i++ {
+		if i > 1 {
+			backup = fmt.Sprintf("%s-%d", base, i)
+		}
 		_, err := os.Lstat(e.path(backup))
 		if errors.Is(err, fs.ErrNotExist) {
 			return backup, nil
@@ -162,7 +165,6 @@ func (e *env) freeBackupName(name string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		backup = fmt.Sprintf("%s-%d", base, i)
 	}
 	return "", fmt.Errorf("%s and %d more backups exist", base, maxBackups-1)
 }

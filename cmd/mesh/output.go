@@ -139,8 +139,15 @@ func toYAML(doc []byte) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// dropStyle lets the encoder choose how each value looks, but keeps the quotes around text that some reader
+// of YAML takes for something else, such as no.
 func dropStyle(n *yaml.Node) {
 	n.Style = 0
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
+		if b, err := yaml.Marshal(n.Value); err == nil && (b[0] == '"' || b[0] == '\'') {
+			n.Style = yaml.DoubleQuotedStyle
+		}
+	}
 	for _, c := range n.Content {
 		dropStyle(c)
 	}

@@ -24,7 +24,6 @@ func newRootCmd(e *env) *cobra.Command {
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
 	addGlobalFlags(e, root.PersistentFlags())
-	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _ = e.printf("%s", helpText(c)) })
 
 	root.AddCommand(commands(e)...)
@@ -35,6 +34,7 @@ func newRootCmd(e *env) *cobra.Command {
 		case c.HasSubCommands() && !c.Runnable():
 			c.Args = cobra.ArbitraryArgs
 			c.RunE = runGroup(e)
+			c.SetFlagErrorFunc(groupFlagError(c))
 		case c.Args == nil:
 			c.Args = takesArgs(0, 0)
 		}
@@ -122,6 +122,17 @@ func flagError(c *cobra.Command, err error) error {
 		return usageError(c, what, rootCause(invalid).Error())
 	}
 	return usageError(c, err.Error(), "")
+}
+
+// groupFlagError is flagError for a command that only holds others. In `mesh stauts -o json` the flag is unknown
+// because the command is, so that is what is said.
+func groupFlagError(group *cobra.Command) func(*cobra.Command, error) error {
+	return func(c *cobra.Command, err error) error {
+		if c == group && c.Flags().NArg() > 0 {
+			return unknownCommand(c, c.Flags().Arg(0))
+		}
+		return flagError(c, err)
+	}
 }
 
 // suggestFlag completes "unknown flag --x" by the nearest flag there is.

@@ -23,7 +23,9 @@ type FormatError struct {
 	Found string // what the input is, such as "an RSA private key in PEM"
 }
 
-func (e *FormatError) Error() string { return "private key: " + e.Found + ", want an Ed25519 key" }
+func (e *FormatError) Error() string {
+	return "private key: found " + e.Found + ", want an Ed25519 private key"
+}
 
 func refuse(format string, args ...any) error { return &FormatError{fmt.Sprintf(format, args...)} }
 
@@ -49,7 +51,7 @@ func Parse(b []byte) (Private, error) {
 		return parseProtobuf(b)
 	case isDER(b):
 		return parseDER(b, "DER")
-	case bytes.Contains(b, []byte("-----BEGIN ")):
+	case bytes.Contains(b, []byte(pemBegin)):
 		return parsePEM(text)
 	case !bytes.ContainsFunc(text, notPrintable):
 		return Private{}, textRefusal(text)
@@ -69,9 +71,9 @@ func textRefusal(text []byte) error {
 	case bytes.HasPrefix(text, []byte("ssh-")), bytes.HasPrefix(text, []byte("ecdsa-sha2-")):
 		return refuse("an OpenSSH public key")
 	case bytes.HasPrefix(text, []byte("12D3KooW")):
-		return refuse("a peer id, which is public")
+		return refuse("a peer id")
 	}
-	return refuse("text that is not hexadecimal at character %d", 1+bytes.IndexFunc(text, notHex))
+	return refuse("text that is no hexadecimal from character %d on", 1+bytes.IndexFunc(text, notHex))
 }
 
 func parseHex(text []byte) (Private, error) {
@@ -80,10 +82,13 @@ func parseHex(text []byte) (Private, error) {
 	}
 	var seed [SeedSize]byte
 	if _, err := hex.Decode(seed[:], text); err != nil {
-		return Private{}, refuse("text that is not hexadecimal")
+		return Private{}, refuse("text that is no hexadecimal")
 	}
 	return FromSeed(seed), nil
 }
+
+// pemBegin begins every PEM block.
+const pemBegin = "-----BEGIN "
 
 // pemRefusal names the PEM types that people have lying around.
 func pemRefusal(blockType string) error {
@@ -95,28 +100,36 @@ func pemRefusal(blockType string) error {
 	case "DSA PRIVATE KEY":
 		return refuse("a DSA private key in PEM")
 	case "ENCRYPTED PRIVATE KEY":
-		return refuse("an encrypted private key in PEM; decrypt it first")
+		return refuse("an encrypted private key in PEM, which has to be decrypted first")
 	case "OPENSSH PRIVATE KEY":
-		return refuse("an OpenSSH private key; its format is not read here")
+		return refuse("an OpenSSH private key, a format that is not read")
 	case "PUBLIC KEY", "RSA PUBLIC KEY":
-		return refuse("a public key in PEM; the private one is needed")
+		return refuse("a public key in PEM")
 	case "CERTIFICATE":
-		return refuse("a certificate, which is public")
+		return refuse("a certificate")
 	}
 	return refuse("a PEM block of another type than PRIVATE KEY")
 }
 
+// pemLabel returns the type that the first PEM block of text claims, whether or not it can be decoded.
+func pemLabel(text []byte) string {
+	_, rest, _ := bytes.Cut(text, []byte(pemBegin))
+	label, _, _ := bytes.Cut(rest, []byte("-----"))
+	return string(label)
+}
+
 func parsePEM(text []byte) (Private, error) {
+	if label := pemLabel(text); label != "PRIVATE KEY" {
+		return Private{}, pemRefusal(label)
+	}
 	block, rest := pem.Decode(text)
 	switch {
 	case block == nil:
 		return Private{}, refuse("a damaged PEM block")
-	case block.Type != "PRIVATE KEY":
-		return Private{}, pemRefusal(block.Type)
 	case block.Headers["Proc-Type"] != "":
-		return Private{}, refuse("an encrypted private key in PEM; decrypt it first")
-	case bytes.Contains(rest, []byte("-----BEGIN ")):
-		return Private{}, refuse("several PEM blocks; leave only the private key")
+		return Private{}, refuse("an encrypted private key in PEM, which has to be decrypted first")
+	case bytes.Contains(rest, []byte(pemBegin)):
+		return Private{}, refuse("several PEM blocks")
 	}
 	if !isDER(block.Bytes) {
 		return Private{}, refuse("a damaged PEM block")
@@ -168,7 +181,7 @@ func derRefusal(der []byte, container string) error {
 		return refuse("an ECDSA %s private key in %s", k.Curve.Params().Name, container)
 	}
 	if _, err := x509.ParsePKIXPublicKey(der); err == nil {
-		return refuse("a public key in %s; the private one is needed", container)
+		return refuse("a public key in %s", container)
 	}
 	return refuse("a private key in %s that is damaged, encrypted or of an unknown kind", container)
 }
@@ -207,7 +220,7 @@ func parseProtobuf(b []byte) (Private, error) {
 	data := b[protoHeader:]
 	switch {
 	case int(b[3]) == PublicSize && len(data) == PublicSize:
-		return Private{}, refuse("a public key in libp2p's form; the private one is needed")
+		return Private{}, refuse("a public key in libp2p's form")
 	case int(b[3]) != ed25519.PrivateKeySize || len(data) != ed25519.PrivateKeySize:
 		return Private{}, refuse("a damaged Ed25519 key in libp2p's form: %d bytes instead of %d",
 			len(b), protoHeader+ed25519.PrivateKeySize)
