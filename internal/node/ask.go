@@ -1,0 +1,288 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/oplog"
+)
+
+const (
+	// roundStall is how long a round may bring nothing before it counts as lost and another is asked for.
+	roundStall = 30 * time.Second
+	// A round that was lost, or that brought nothing although one was asked for, is repeated after a pause
+	// that doubles between these two. There is no last try.
+	roundPauseMin = time.Second
+	roundPauseMax = time.Minute
+)
+
+// asker asks the peer for what we lack: one round at a time. Everything that makes one desirable only says
+// from when on it is wanted, so a hundred reasons make one round.
+type asker struct {
+	wake chan struct{} // capacity 1, never closed: something below changed
+
+	mu       sync.Mutex
+	want     time.Time // a round is wanted from then on; zero: no
+	lack     bool      // it is wanted only if the peer still holds what we lack by then
+	wanted   bool      // the outstanding round was wanted, it is no regular one
+	round    uint32    // outstanding; 0: none
+	last     uint32    // newest number used
+	progress time.Time // of the outstanding round
+	spoilt   bool      // operations of the round were not taken: it compared nothing
+	gained   int       // operations accepted from this peer since the round began
+	pause    time.Duration
+	quiet    time.Time // no round before, because the last one brought nothing
+}
+
+func (a *asker) poke() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// soon wants a round after d.
+func (a *asker) soon(d time.Duration) { a.wish(d, false) }
+
+// unless wants a round after d, unless what the peer announced came another way until then.
+func (a *asker) unless(d time.Duration) { a.wish(d, true) }
+
+func (a *asker) wish(d time.Duration, lack bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at := time.Now().Add(d)
+	if a.want.IsZero() {
+		a.want, a.lack = at, lack
+	} else {
+		a.want, a.lack = earlier(at, a.want), a.lack && lack
+	}
+	a.poke()
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// moved notes progress of a round; 0 stands for whatever is outstanding.
+func (a *asker) moved(round uint32) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.round != 0 && (round == 0 || round == a.round) {
+		a.progress = time.Now()
+	}
+}
+
+func (a *asker) current(round uint32) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.round != 0 && a.round == round
+}
+
+// spoil says that an operation was not taken for a reason that will pass.
+func (a *asker) spoil() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.spoilt = true
+	a.want, a.lack = time.Now().Add(diskLowRetry), false
+	a.poke()
+}
+
+func (a *asker) spoiled() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.spoilt
+}
+
+// gain counts operations of this peer that the replica accepted.
+func (a *asker) gain(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.gained += n
+}
+
+// finish ends a round whose operations all went through the loop.
+func (a *asker) finish(round uint32) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.round != round {
+		return
+	}
+	a.round = 0
+	switch {
+	case a.gained > 0:
+		a.pause, a.quiet = 0, time.Time{}
+	case a.wanted:
+		a.slower()
+	}
+	a.poke()
+}
+
+// slower doubles the pause before the next round.
+func (a *asker) slower() {
+	a.quiet = time.Now().Add(a.pause)
+	a.pause = min(max(2*a.pause, roundPauseMin), roundPauseMax)
+}
+
+// due returns the number of a round to begin now, or how long to wait.
+func (a *asker) due(resync time.Time, lacking func() bool) (round uint32, wait time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	if a.round != 0 {
+		if left := roundStall - now.Sub(a.progress); left > 0 {
+			return 0, left
+		}
+		a.round = 0
+		a.slower()
+		a.want, a.lack = a.quiet, false
+	}
+	at := resync
+	if !a.want.IsZero() {
+		if at = a.want; at.Before(a.quiet) {
+			at = a.quiet
+		}
+		at = earlier(at, resync)
+	}
+	if now.Before(at) {
+		return 0, at.Sub(now)
+	}
+	if a.wanted = now.Before(resync); a.wanted && a.lack && !lacking() {
+		a.want = time.Time{}
+		return 0, resync.Sub(now)
+	}
+	a.last++
+	if a.last == 0 {
+		a.last++
+	}
+	a.round, a.progress, a.want = a.last, now, time.Time{}
+	a.spoilt, a.gained = false, 0
+	return a.round, 0
+}
+
+// lost takes back a round that was not asked for after all, until later.
+func (a *asker) lost(later time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.round = 0
+	a.want, a.lack = time.Now().Add(later), false
+}
+
+// askRounds asks for a round at once, whenever one is wanted, and every ResyncInterval.
+func (l *link) askRounds(ctx context.Context) error {
+	l.ask.soon(0)
+	resync := l.nextResync()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		round, wait := l.ask.due(resync, l.lacking)
+		if round != 0 {
+			resync = l.nextResync()
+			switch {
+			case l.node.diskLow():
+				l.ask.lost(diskLowRetry)
+				wait = diskLowRetry
+			case !l.askRound(round):
+				l.ask.lost(roundPauseMin)
+				wait = roundPauseMin
+			default:
+				wait = roundStall
+			}
+		}
+		timer.Reset(wait)
+		select {
+		case <-timer.C:
+		case <-l.ask.wake:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// askRound says what we hold, the trust set first.
+func (l *link) askRound(round uint32) bool {
+	v := l.node.loop.view.Load()
+	haves := v.haves
+	if len(haves) > maxHaves {
+		haves = haves[:maxHaves]
+	}
+	return l.send(encodeTrustDigest(v.trustDigest)) && l.send(encodeHave(haveMsg{round, haves}))
+}
+
+// nextResync spreads the rounds of many links and nodes over a fifth of the interval.
+func (l *link) nextResync() time.Time {
+	d := l.node.cfg.ResyncInterval
+	return time.Now().Add(d - d/10 + rand.N(d/5+1))
+}
+
+// lacking reports whether the peer is known to hold what we don't.
+func (l *link) lacking() bool {
+	v := l.node.loop.view.Load()
+	return l.known.any(func(k mesh.LogKey, next uint32) bool { return v.next(k) < next })
+}
+
+// heights is how far the peer holds each log, as far as we know: what it said, sent, or was sent.
+type heights struct {
+	mu   sync.Mutex
+	said bool // a Have was received
+	next map[mesh.LogKey]uint32
+}
+
+// replace takes the peer's whole statement.
+func (h *heights) replace(logs []oplog.Have) {
+	m := make(map[mesh.LogKey]uint32, len(logs))
+	for _, x := range logs {
+		m[x.Key] = x.Next
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.said, h.next = true, m
+}
+
+// learn raises one log. The map holds at most twice what a Have may name, so that a peer cannot fill it by
+// announcing logs that nobody has.
+func (h *heights) learn(k mesh.LogKey, next uint32) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.next == nil {
+		h.next = map[mesh.LogKey]uint32{}
+	}
+	if old, ok := h.next[k]; ok && old >= next || !ok && len(h.next) >= 2*maxHaves {
+		return
+	}
+	h.next[k] = next
+}
+
+// of returns how far the peer holds a log, and whether that is known.
+func (h *heights) of(k mesh.LogKey) (next uint32, known bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	next, ok := h.next[k]
+	return next, ok || h.said
+}
+
+// any reports whether f holds for some log.
+func (h *heights) any(f func(k mesh.LogKey, next uint32) bool) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for k, next := range h.next {
+		if f(k, next) {
+			return true
+		}
+	}
+	return false
+}
+
+// get returns how far the peer is known to hold a log; 0: not at all.
+func (h *heights) get(k mesh.LogKey) uint32 {
+	next, _ := h.of(k)
+	return next
+}
+
+var errAbandoned = errors.New("the peer asked anew")

@@ -1,0 +1,168 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+const (
+	// Pauses between two dials of an admitted peer. There is no last try.
+	dialPauseMin = time.Second
+	dialPauseMax = 15 * time.Second
+	// politeness is how long the side with the larger key lets the other one dial first, so that two nodes that
+	// start together make one connection.
+	politeness = time.Second
+	// stableAfter is how long a link must have lived for the next dial to come without a pause. A peer that
+	// doesn't admit us accepts connections and drops them at once.
+	stableAfter = 10 * time.Second
+)
+
+// keepLinked dials a peer whenever no link to it is up.
+func (n *Node) keepLinked(ctx context.Context, p *peerEntry) {
+	pause := time.Duration(0)
+	if bytes.Compare(n.self[:], p.key[:]) > 0 {
+		pause = politeness
+	}
+	for ctx.Err() == nil {
+		if p.linked() {
+			up := time.Now()
+			if !p.await(ctx, func() bool { return !p.linked() }, 0) {
+				return
+			}
+			if time.Since(up) > stableAfter {
+				pause = 0
+			} else {
+				pause = nextPause(pause)
+			}
+			if pause == 0 && bytes.Compare(n.self[:], p.key[:]) > 0 {
+				pause = politeness
+			}
+		}
+		if pause > 0 {
+			jittered := pause*3/4 + rand.N(pause/2)
+			if p.await(ctx, p.linked, jittered) {
+				continue
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if err := n.dial(ctx, p); err != nil && ctx.Err() == nil {
+			p.failed(err)
+			n.log.Debug("dial", "peer", p.key, "err", err)
+		}
+		if !p.linked() {
+			pause = nextPause(pause)
+		}
+	}
+}
+
+func nextPause(d time.Duration) time.Duration {
+	return min(max(2*d, dialPauseMin), dialPauseMax)
+}
+
+// await waits until cond holds, checked whenever the links change, and reports whether it does. It gives up
+// when ctx ends or, unless it is 0, after limit.
+func (p *peerEntry) await(ctx context.Context, cond func() bool, limit time.Duration) bool {
+	var late <-chan time.Time
+	if limit > 0 {
+		t := time.NewTimer(limit)
+		defer t.Stop()
+		late = t.C
+	}
+	for !cond() {
+		select {
+		case <-p.wake:
+		case <-late:
+			return cond()
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// dial connects, says hello and opens the long stream.
+func (n *Node) dial(ctx context.Context, p *peerEntry) error {
+	p.mu.Lock()
+	endpoints := p.endpoints
+	p.mu.Unlock()
+	var addrs []ma.Multiaddr
+	for _, e := range endpoints {
+		as, err := dialAddrs(e)
+		if err != nil {
+			return err
+		}
+		addrs = append(addrs, as...)
+	}
+	if len(addrs) == 0 {
+		return errNoEndpoint
+	}
+	if s, ok := n.host.Network().(*swarm.Swarm); ok {
+		s.Backoff().Clear(p.id) // our own schedule rules
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout+helloTimeout)
+	defer cancel()
+	if err := n.host.Connect(ctx, peer.AddrInfo{ID: p.id, Addrs: addrs}); err != nil {
+		return err
+	}
+	conns := n.host.Network().ConnsToPeer(p.id)
+	if len(conns) == 0 {
+		return errors.New("the other side closed the connection at once: it may not admit our key")
+	}
+	c := conns[len(conns)-1]
+	h, err := n.greet(ctx, c)
+	if err != nil {
+		if !wasRefused(err) {
+			_ = c.Close() // whatever it is good for, it is not an answer
+		}
+		return err
+	}
+	s, err := openStream(ctx, c, n.syncID)
+	if err != nil {
+		return fmt.Errorf("open the sync stream: %w", err)
+	}
+	n.startLink(p, s, h, true)
+	return nil
+}
+
+func wasRefused(err error) bool {
+	var r refusalMsg
+	return errors.As(err, &r)
+}
+
+var errNoEndpoint = errors.New("no endpoint is configured; waiting for it to dial us")
+
+// mismatch finds the key that answered in libp2p's words, which hide it in a long list of addresses.
+var mismatch = regexp.MustCompile(`peer id mismatch: expected (\w+), but remote key matches (\w+)`)
+
+// describeDialError puts a dial error into a sentence or two for people.
+func describeDialError(err error) string {
+	text := err.Error()
+	if m := mismatch.FindStringSubmatch(text); m != nil {
+		if id, err := peer.Decode(m[2]); err == nil {
+			if k, err := keyOf(id); err == nil {
+				return fmt.Sprintf("peer id mismatch: another key answers there, %s (peer id %s)", k, m[2])
+			}
+		}
+		return m[0]
+	}
+	if errors.Is(err, network.ErrReset) {
+		return "the other side closed the connection: it may not admit our key"
+	}
+	const longest = 500 // libp2p lists every address that it tried
+	if len(text) > longest {
+		text = text[:longest] + " ..."
+	}
+	return text
+}

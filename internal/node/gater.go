@@ -1,0 +1,64 @@
+package node
+
+import (
+	"sync/atomic"
+
+	"github.com/libp2p/go-libp2p/core/connmgr"
+	"github.com/libp2p/go-libp2p/core/control"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// gater admits connections by key. It only keeps strangers from costing us anything: a dialler that it
+// refuses may believe for a moment to be connected, so what counts as admitted is decided by the hello.
+type gater struct {
+	open    bool // admit every key
+	allowed atomic.Pointer[map[peer.ID]struct{}]
+	refused func(p peer.ID, remote ma.Multiaddr) // an inbound stranger; called from libp2p's goroutines
+}
+
+var _ connmgr.ConnectionGater = (*gater)(nil)
+
+func newGater(open bool, refused func(peer.ID, ma.Multiaddr)) *gater {
+	g := &gater{open: open, refused: refused}
+	g.set(nil)
+	return g
+}
+
+// set replaces the admitted ids. Live connections stay: closing them is the caller's.
+func (g *gater) set(ids []peer.ID) {
+	m := make(map[peer.ID]struct{}, len(ids))
+	for _, id := range ids {
+		m[id] = struct{}{}
+	}
+	g.allowed.Store(&m)
+}
+
+func (g *gater) admits(p peer.ID) bool {
+	_, ok := (*g.allowed.Load())[p]
+	return ok || g.open
+}
+
+// InterceptPeerDial is asked before addresses are resolved.
+func (g *gater) InterceptPeerDial(p peer.ID) bool { return g.admits(p) }
+
+// InterceptAddrDial has nothing to add: keys decide, not addresses.
+func (g *gater) InterceptAddrDial(peer.ID, ma.Multiaddr) bool { return true }
+
+// InterceptAccept knows no key yet.
+func (g *gater) InterceptAccept(network.ConnMultiaddrs) bool { return true }
+
+// InterceptSecured is the hook that knows the authenticated key of an inbound connection.
+func (g *gater) InterceptSecured(d network.Direction, p peer.ID, c network.ConnMultiaddrs) bool {
+	if g.admits(p) {
+		return true
+	}
+	if d == network.DirInbound {
+		g.refused(p, c.RemoteMultiaddr())
+	}
+	return false
+}
+
+// InterceptUpgraded has nothing to add.
+func (g *gater) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }

@@ -1,0 +1,242 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/replica"
+)
+
+const (
+	// gossipMax is the largest message: one frame of a small operation or of a heartbeat. Larger operations
+	// travel by sync alone, for every neighbour would get several copies.
+	gossipMax = 64 << 10
+	// gossipQueue replaces queues of 32 that lose two messages of three in a burst.
+	gossipQueue = 1024
+	// gossipFullMesh is the number of zones up to which direct links to everyone are the rule.
+	gossipFullMesh = 32
+	// gossipBan ends the connection to a peer whose score falls below it: nine invalid messages or so.
+	gossipBan = -400
+)
+
+// gossip carries small operations and heartbeats to zones that are no direct neighbours. It loses messages
+// by design and nothing depends on it. A message is one frame, as on a link, of kind Live or Heartbeat; both
+// carry signatures of their own, so the layer adds none.
+type gossip struct {
+	topic *pubsub.Topic
+	sub   *pubsub.Subscription
+}
+
+// newGossip joins the one topic of the network. It must come before the first connection: later on, some
+// peers would never learn that we speak it. It ends with ctx.
+func newGossip(ctx context.Context, n *Node) (*gossip, error) {
+	prefix := "/mesh/" + mesh.Sum([]byte(n.cfg.Network)).String()[:16]
+	// Own protocol ids keep other networks out. Features are looked up by id.
+	v12, v11 := protocol.ID(prefix+"/meshsub/1.2.0"), protocol.ID(prefix+"/meshsub/1.1.0")
+	feature := func(f pubsub.GossipSubFeature, p protocol.ID) bool {
+		switch f {
+		case pubsub.GossipSubFeatureMesh, pubsub.GossipSubFeaturePX:
+			return p == v11 || p == v12
+		case pubsub.GossipSubFeatureIdontwant:
+			return p == v12
+		}
+		return false
+	}
+	name := prefix + "/gossip/1.0.0"
+	score := &pubsub.PeerScoreParams{
+		AppSpecificScore: func(peer.ID) float64 { return 0 }, AppSpecificWeight: 1,
+		BehaviourPenaltyWeight: -1, BehaviourPenaltyThreshold: 6, BehaviourPenaltyDecay: 0.9,
+		DecayInterval: time.Second, DecayToZero: 0.01, RetainScore: 10 * time.Minute,
+		Topics: map[string]*pubsub.TopicScoreParams{name: {
+			SkipAtomicValidation: true, TopicWeight: 1,
+			TimeInMeshQuantum:              time.Second, // 0 makes it divide by zero
+			InvalidMessageDeliveriesWeight: -10, InvalidMessageDeliveriesDecay: 0.97,
+		}},
+	}
+	ps, err := pubsub.NewGossipSub(ctx, n.host,
+		pubsub.WithGossipSubProtocols([]protocol.ID{v12, v11}, feature),
+		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign),
+		pubsub.WithNoAuthor(),
+		pubsub.WithMessageIdFn(func(m *pb.Message) string { h := mesh.Sum(m.GetData()); return string(h[:]) }),
+		pubsub.WithMaxMessageSize(gossipMax+4096), // the envelope counts too
+		pubsub.WithFloodPublish(true),
+		pubsub.WithPeerOutboundQueueSize(gossipQueue),
+		pubsub.WithValidateQueueSize(gossipQueue),
+		pubsub.WithSubscriptionFilter(pubsub.WrapLimitSubscriptionFilter(pubsub.NewAllowlistSubscriptionFilter(name), 8)),
+		pubsub.WithPeerScore(score, &pubsub.PeerScoreThresholds{
+			GossipThreshold: -100, PublishThreshold: -200, GraylistThreshold: gossipBan,
+			AcceptPXThreshold: 0, OpportunisticGraftThreshold: 1}),
+		pubsub.WithPeerScoreInspect(n.gossipScores, 5*time.Second),
+		pubsub.WithLogger(n.log.With(slog.String("logger", "pubsub"))),
+	)
+	if err != nil {
+		return nil, err
+	}
+	if err := ps.RegisterTopicValidator(name, n.validateGossip,
+		pubsub.WithValidatorConcurrency(64), pubsub.WithValidatorTimeout(2*time.Second)); err != nil {
+		return nil, err
+	}
+	topic, err := ps.Join(name)
+	if err != nil {
+		return nil, err
+	}
+	sub, err := topic.Subscribe(pubsub.WithBufferSize(gossipQueue))
+	if err != nil {
+		return nil, err
+	}
+	return &gossip{topic, sub}, nil
+}
+
+// gossipScores ends connections to peers that gossip rubbish: a low score alone leaves them up.
+func (n *Node) gossipScores(scores map[peer.ID]float64) {
+	for id, s := range scores {
+		if s < gossipBan {
+			n.log.Warn("closing the connection to a peer that gossips invalid messages", "peer", id.String())
+			go func() { _ = n.host.Network().ClosePeer(id) }() // the callback must not block
+		}
+	}
+}
+
+// gossiped is a message that passed the validator.
+type gossiped struct {
+	job  *job
+	beat *heartbeat
+}
+
+// validateGossip runs every check that needs no state, so that nothing unverified is forwarded.
+func (n *Node) validateGossip(ctx context.Context, from peer.ID, m *pubsub.Message) pubsub.ValidationResult {
+	if from == n.host.ID() {
+		return pubsub.ValidationAccept
+	}
+	if len(m.Data) < 5 || len(m.Data) > gossipMax || uint64(be.Uint32(m.Data)) != uint64(len(m.Data)-4) {
+		n.metrics.refused(refusedMalformed)
+		return pubsub.ValidationReject
+	}
+	switch kind(m.Data[4]) {
+	case kindLive:
+		op, err := decodeOp(m.Data[5:])
+		if err != nil || n.diskLow() {
+			return verdictOf(err)
+		}
+		j := &job{msg: op}
+		if err := n.verifier.submit(ctx, j); err != nil {
+			return pubsub.ValidationIgnore
+		}
+		<-j.done
+		switch {
+		case j.reason != "":
+			n.metrics.refused(j.reason)
+			return pubsub.ValidationReject
+		case j.held, j.hint, n.peers.get(j.op.Author) == nil:
+			return pubsub.ValidationIgnore
+		}
+		m.ValidatorData = gossiped{job: j}
+	case kindHeartbeat:
+		h, err := decodeHeartbeat(m.Data[5:])
+		if err != nil {
+			n.metrics.refused(refusedHeartbeat)
+			return pubsub.ValidationReject
+		}
+		if h.Network != n.cfg.Network || !n.believable(h) {
+			return pubsub.ValidationIgnore
+		}
+		m.ValidatorData = gossiped{beat: h}
+	default:
+		return pubsub.ValidationReject
+	}
+	return pubsub.ValidationAccept
+}
+
+func verdictOf(err error) pubsub.ValidationResult {
+	if err != nil {
+		return pubsub.ValidationReject
+	}
+	return pubsub.ValidationIgnore
+}
+
+// readGossip hands what was validated to the loop and to presence, until ctx ends.
+func (n *Node) readGossip(ctx context.Context) error {
+	for {
+		m, err := n.gossip.sub.Next(ctx)
+		if err != nil {
+			return nil // only when ctx ends
+		}
+		g, ok := m.ValidatorData.(gossiped)
+		if !ok {
+			continue // our own
+		}
+		n.metrics.received("", typeGossip)
+		if g.beat != nil {
+			n.heard(ctx, g.beat, false)
+			continue
+		}
+		from, err := keyOf(m.ReceivedFrom)
+		if err != nil {
+			continue
+		}
+		in := replica.Arrived{Op: g.job.op, Event: g.job.event, From: from}
+		size := len(g.job.msg.Header) + len(g.job.msg.Body)
+		if n.loop.put(ctx, n.loop.remote, entry{in: in, size: size}) != nil {
+			return nil
+		}
+	}
+}
+
+// needGossip reports whether some admitted zone is beyond our direct links.
+func (n *Node) needGossip() bool {
+	if n.gossip == nil {
+		return false
+	}
+	all := n.peers.all()
+	if len(all) >= gossipFullMesh {
+		return true
+	}
+	for _, p := range all {
+		if !p.linked() {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *Node) gossipOperation(op replica.Published) {
+	if len(op.Header)+len(op.Body)+64 > gossipMax || !n.needGossip() {
+		return
+	}
+	n.gossipSend(encodeOp(kindLive, op.Header, op.Body))
+}
+
+func (n *Node) gossipHeartbeat(h *heartbeat) {
+	if n.needGossip() {
+		n.gossipSend(encodeHeartbeat(h, n.cfg.Key))
+	}
+}
+
+// gossipSend publishes without waiting for anyone.
+func (n *Node) gossipSend(frame []byte) {
+	select {
+	case n.gossipOut <- frame:
+	default: // gossip may lose messages
+	}
+}
+
+// writeGossip publishes what was queued: Publish runs the validators itself, which the loop need not wait for.
+func (n *Node) writeGossip(ctx context.Context) error {
+	for {
+		select {
+		case frame := <-n.gossipOut:
+			if err := n.gossip.topic.Publish(ctx, frame); err != nil && ctx.Err() == nil {
+				n.log.Debug("gossip", "err", err)
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

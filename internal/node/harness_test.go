@@ -1,0 +1,287 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"dcp.hiro.io/mesh/internal/event"
+	"dcp.hiro.io/mesh/internal/keys"
+	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/operation"
+	"dcp.hiro.io/mesh/internal/oplog"
+	"dcp.hiro.io/mesh/internal/replica"
+)
+
+const testNetwork mesh.NetworkID = "test"
+
+// patience is how long a condition may take on a busy machine.
+const patience = 60 * time.Second
+
+func testKey(i byte) keys.Private { return keys.FromSeed([keys.SeedSize]byte{i, 1, 2, 3}) }
+
+// chains is the least that can stand in for the replica: it signs local changes, takes operations that
+// follow what it holds, and records what it was told.
+type chains struct {
+	key   keys.Private
+	inst  mesh.Instance
+	logs  map[mesh.LogKey]oplog.Log
+	store *oplog.Memory
+
+	mu       sync.Mutex
+	compared map[keys.Public]int
+	haves    map[keys.Public]int
+	inputs   []replica.Input
+	muted    bool
+}
+
+func newChains(key keys.Private, zone mesh.Zone, store *oplog.Memory) *chains {
+	c := &chains{key: key, inst: mesh.Instance{Zone: zone, Incarnation: 1000}, store: store,
+		logs: map[mesh.LogKey]oplog.Log{}, compared: map[keys.Public]int{}, haves: map[keys.Public]int{}}
+	idx, _ := store.Load() // memory doesn't fail
+	for _, l := range idx.Logs {
+		c.logs[l.Key] = l
+	}
+	return c
+}
+
+func (c *chains) ownLog() mesh.LogKey {
+	return mesh.LogKey{Author: c.key.Public(), Log: mesh.LogIDOf(testNetwork, c.inst)}
+}
+
+func (c *chains) sign(in replica.Local) *operation.Operation {
+	l := c.logs[c.ownLog()]
+	body, err := event.Encode(&event.Event{Instance: c.inst, Kind: event.KindUpdate, Update: &event.Update{
+		Object: in.Object, Payload: in.Payload, Version: mesh.Version(l.Next + 1), Epoch: 1, Birth: 1}})
+	if err != nil {
+		panic(err)
+	}
+	op, err := operation.Sign(c.key, operation.Header{Seq: l.Next, Backlink: l.Head, Log: c.ownLog().Log, Timestamp: 1}, body)
+	if err != nil {
+		panic(err)
+	}
+	return op
+}
+
+func (c *chains) Step(_ time.Time, inputs ...replica.Input) (fx replica.Effects, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	changed := map[mesh.LogKey]bool{}
+	accept := func(op *operation.Operation, inst mesh.Instance, from keys.Public) {
+		key := mesh.LogKey{Author: op.Author, Log: op.Log}
+		l := c.logs[key]
+		if op.Seq != l.Next || op.Backlink != l.Head {
+			return
+		}
+		row := oplog.Row{Log: key, Seq: op.Seq, ID: op.ID, Header: op.Raw, Body: op.Body}
+		l.Key, l.Instance, l.Next, l.Head = key, inst, op.Seq+1, op.ID
+		c.logs[key] = l
+		changed[key] = true
+		fx.Persist.Rows = append(fx.Persist.Rows, row)
+		fx.Publish = append(fx.Publish, replica.Published{Row: row, Instance: inst, From: from})
+	}
+	for _, in := range inputs {
+		switch in := in.(type) {
+		case replica.Local:
+			if !c.muted {
+				accept(c.sign(in), c.inst, c.key.Public())
+			}
+		case replica.Arrived:
+			if in.Event != nil {
+				accept(in.Op, in.Event.Instance, in.From)
+			}
+		case replica.Haves:
+			c.haves[in.From]++
+		case replica.Compared:
+			c.compared[in.From]++
+		case replica.Mute:
+			c.muted = in.On
+		}
+		if _, tick := in.(replica.Tick); !tick {
+			c.inputs = append(c.inputs, in)
+		}
+	}
+	for k := range changed {
+		fx.Persist.Logs = append(fx.Persist.Logs, c.logs[k])
+	}
+	return fx, nil
+}
+
+func (c *chains) Deadline() time.Time           { return time.Time{} }
+func (c *chains) TrustDigest() mesh.Hash        { return mesh.Hash{} }
+func (c *chains) Trust() []oplog.TrustOp        { return nil }
+func (c *chains) Incarnation() mesh.Incarnation { return c.inst.Incarnation }
+
+func (c *chains) Haves() (out []oplog.Have) {
+	for _, l := range c.logs {
+		out = append(out, oplog.Have{Key: l.Key, Instance: l.Instance, Start: l.Start, Next: l.Next, Head: l.Head})
+	}
+	return out
+}
+
+func (c *chains) comparedWith(k keys.Public) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.compared[k]
+}
+
+func (c *chains) isMuted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.muted
+}
+
+// arrivals counts operations that reached the core.
+func (c *chains) arrivals() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, in := range c.inputs {
+		if _, ok := in.(replica.Arrived); ok {
+			n++
+		}
+	}
+	return n
+}
+
+// member is one node of a test mesh.
+type member struct {
+	t     *testing.T
+	i     byte
+	key   keys.Private
+	port  int
+	store *oplog.Memory
+	core  *chains
+	node  *Node
+	cfg   Config
+	log   *safeBuffer
+	stop  func() // returns when Run has
+}
+
+// newMember prepares node i of zone z<i>, listening on a loopback port of its own.
+func newMember(t *testing.T, i byte) *member {
+	t.Helper()
+	port, err := freePort("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &member{t: t, i: i, key: testKey(i), port: port, store: oplog.NewMemory(), log: new(safeBuffer)}
+	m.cfg = DefaultConfig()
+	m.cfg.Key, m.cfg.Zone, m.cfg.Network, m.cfg.Store = m.key, m.zone(), testNetwork, m.store
+	m.cfg.BindAddresses, m.cfg.Port, m.cfg.StrictPort = []string{"127.0.0.1"}, port, true
+	m.cfg.HeartbeatInterval, m.cfg.ProbeInterval = 500*time.Millisecond, 500*time.Millisecond
+	m.cfg.Gossip = false
+	m.cfg.Logger = slog.New(slog.NewTextHandler(m.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return m
+}
+
+func (m *member) zone() mesh.Zone            { return mesh.Zone(fmt.Sprintf("z%d", m.i)) }
+func (m *member) public() keys.Public        { return m.key.Public() }
+func (m *member) endpoint() string           { return net.JoinHostPort("127.0.0.1", fmt.Sprint(m.port)) }
+func (m *member) peer() Peer                 { return Peer{m.public(), m.zone(), []string{m.endpoint()}} }
+func (m *member) entry(o *member) *peerEntry { return m.node.peers.get(o.public()) }
+
+// knows configures peers.
+func (m *member) knows(others ...*member) {
+	for _, o := range others {
+		m.cfg.Nodes = append(m.cfg.Nodes, o.peer())
+	}
+}
+
+// start runs the member until the test or m.stop ends it.
+func (m *member) start() {
+	m.t.Helper()
+	if err := m.cfg.prepare(); err != nil {
+		m.t.Fatal(err)
+	}
+	m.core = newChains(m.key, m.zone(), m.store)
+	var err error
+	if m.node, err = newNode(m.cfg, m.core); err != nil {
+		m.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- m.node.Run(ctx) }()
+	m.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			m.t.Errorf("Run of %s: %v", m.zone(), err)
+		}
+	})
+	m.t.Cleanup(m.stop)
+	until(m.t, "ready", m.node.Ready)
+}
+
+// write publishes n objects and returns when they are on disk.
+func (m *member) write(n, size int) {
+	m.t.Helper()
+	for i := range n {
+		payload := []byte(`{"d":"` + strings.Repeat("x", size) + `"}`)
+		in := replica.Local{Object: mesh.ObjectKey{Kind: "ConfigMap", Namespace: "default", Name: fmt.Sprintf("o%d", i)}, Payload: payload}
+		if err := m.node.Do(context.Background(), in); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+}
+
+// holds is how much of another's log a member has.
+func (m *member) holds(o *member) uint32 {
+	return m.node.loop.view.Load().next(mesh.LogKey{Author: o.public(), Log: mesh.LogIDOf(testNetwork, mesh.Instance{Zone: o.zone(), Incarnation: 1000})})
+}
+
+func (m *member) linkedTo(o *member) bool { return m.node.peers.linked(o.public()) }
+
+func (m *member) stateOf(o *member) mesh.PeerState {
+	for _, p := range m.node.presence.peers() {
+		if p.Key == o.public() {
+			return p.State
+		}
+	}
+	return ""
+}
+
+// until polls a condition.
+func until(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !cond(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited %s for: %s", patience, what)
+		}
+	}
+}
+
+// mutual configures members for each other and starts them.
+func mutual(ms ...*member) {
+	for _, m := range ms {
+		for _, o := range ms {
+			if o != m {
+				m.knows(o)
+			}
+		}
+	}
+	for _, m := range ms {
+		m.start()
+	}
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(b)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}

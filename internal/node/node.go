@@ -1,0 +1,225 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	ma "github.com/multiformats/go-multiaddr"
+	"golang.org/x/sync/semaphore"
+
+	"dcp.hiro.io/mesh/internal/keys"
+	"dcp.hiro.io/mesh/internal/membership"
+	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/replica"
+)
+
+// Node is one running member of a mesh. Its methods are safe for concurrent use.
+type Node struct {
+	cfg     Config
+	self    keys.Public
+	run     membership.Run
+	log     *slog.Logger
+	replica *replica.Replica // touched by the loop alone
+	started time.Time
+
+	loop     *loop
+	verifier *verifier
+	presence *presence
+	peers    *registry
+	announce announcer
+	metrics  *nodeMetrics
+	gater    *gater
+	inFlight *semaphore.Weighted // bytes of operations between the links and the loop
+	disk     diskGauge
+	lag      lagClock
+
+	helloID, syncID protocol.ID
+	host            host.Host   // set by Run before anything that uses it starts
+	gossip          *gossip     // as host; nil: off
+	gossipOut       chan []byte // capacity gossipQueue, never closed; what finds no room is dropped
+
+	ran     atomic.Bool
+	ready   atomic.Bool
+	port    atomic.Int32
+	members sync.Mutex // one change of the members at a time
+
+	spawning sync.Mutex
+	spawn    func(func(context.Context)) bool // set while Run runs: starts a goroutine that Run waits for
+}
+
+// New builds a node from what the store holds. It starts nothing.
+func New(cfg Config) (*Node, error) {
+	if err := cfg.prepare(); err != nil {
+		return nil, err
+	}
+	idx, err := cfg.Store.Load()
+	if err != nil {
+		return nil, fmt.Errorf("load the store: %w", err)
+	}
+	r, err := replica.New(cfg.Replica, idx, cfg.Store, cfg.Now())
+	if err != nil {
+		return nil, fmt.Errorf("start the replica: %w", err)
+	}
+	n, err := newNode(cfg, r)
+	if err != nil {
+		return nil, err
+	}
+	n.replica = r
+	return n, nil
+}
+
+// prepare fills in what follows from the rest and validates.
+func (c *Config) prepare() error {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := c.validate(); err != nil {
+		return fmt.Errorf("node configuration: %w", err)
+	}
+	c.Replica.Network, c.Replica.Zone, c.Replica.Key = c.Network, c.Zone, c.Key
+	c.Replica.Members = replicaMembers(c.Nodes, c.Key.Public())
+	return nil
+}
+
+// newNode joins the parts around a replica.
+func newNode(cfg Config, c core) (*Node, error) {
+	n := &Node{
+		cfg: cfg, self: cfg.Key.Public(), log: cfg.Logger, started: cfg.Now(),
+		peers:     &registry{byKey: map[keys.Public]*peerEntry{}},
+		announce:  announcer{wake: make(chan struct{}, 1), heads: map[mesh.LogKey]head{}},
+		inFlight:  semaphore.NewWeighted(inFlightBytes),
+		gossipOut: make(chan []byte, gossipQueue),
+	}
+	n.helloID, n.syncID = protocolIDs(cfg.Network)
+	n.run.Start = uint64(n.started.UnixMilli())
+	if n.run.Incarnation = c.Incarnation(); n.run.Incarnation == 0 {
+		n.run.Incarnation = mesh.Incarnation(n.run.Start)
+	}
+	if _, err := io.ReadFull(rand.Reader, n.run.ID[:]); err != nil {
+		return nil, fmt.Errorf("draw a run id: %w", err)
+	}
+	var err error
+	if n.metrics, err = newMetrics(cfg.Registerer); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	n.loop = newLoop(&n.cfg, c, n.metrics)
+	n.loop.publish, n.loop.request = n.published, n.requested
+	n.verifier = newVerifier(cfg.Network, cfg.Store, n.loop.view.Load)
+	n.presence = newPresence(n, time.Now(), membershipMembers(cfg.Nodes))
+	n.gater = newGater(cfg.AdmissionOpen, func(id peer.ID, from ma.Multiaddr) {
+		n.metrics.refused(refusedNotAdmitted)
+		_, addr := describeAddr(from)
+		n.log.Info("refused a connection", "reason", string(refusedNotAdmitted), "peer", id.String(), "address", addr)
+	})
+	for _, p := range cfg.Nodes {
+		if err := n.addPeer(p); err != nil {
+			return nil, err
+		}
+	}
+	n.gater.set(n.peerIDs())
+	if cfg.Registerer != nil {
+		if err := cfg.Registerer.Register(newStatusCollector(n)); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return n, nil
+}
+
+// Ready reports whether the node listens and its loop runs.
+func (n *Node) Ready() bool { return n.ready.Load() }
+
+// Port is the UDP and TCP port that the node listens on; 0 before it is Ready.
+func (n *Node) Port() int { return int(n.port.Load()) }
+
+// Stalled is how long ago the loop last went round, while it has something to do; 0 when it is idle.
+func (n *Node) Stalled() time.Duration {
+	if len(n.loop.local)+len(n.loop.remote)+len(n.loop.asks) == 0 {
+		return 0
+	}
+	return time.Since(time.Unix(0, n.loop.turned.Load()))
+}
+
+// Inspect runs f on the loop, between two groups, and returns when it has run. f must only read, and quickly.
+func (n *Node) Inspect(ctx context.Context, f func(*replica.Replica)) error {
+	return n.loop.ask(ctx, func() { f(n.replica) })
+}
+
+// Do feeds an input of the operator and returns when its effects were carried out: what it decided is on
+// disk then, the cluster follows.
+func (n *Node) Do(ctx context.Context, in replica.Input) error {
+	done := make(chan struct{})
+	if err := n.loop.put(ctx, n.loop.local, entry{in: in, done: func() { close(done) }}); err != nil {
+		return err
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-n.loop.stopped:
+		select {
+		case <-done:
+			return nil
+		default:
+			return errStopped
+		}
+	}
+}
+
+// sink is where the cluster reports.
+func (n *Node) sink(ctx context.Context, inputs ...replica.Input) error {
+	for _, in := range inputs {
+		if err := n.loop.put(ctx, n.loop.local, entry{in: in, size: sizeOf(in)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sizeOf(in replica.Input) int {
+	if l, ok := in.(replica.Local); ok {
+		return len(l.Payload) + itemOverhead
+	}
+	return itemOverhead
+}
+
+// diskLowEvery is how long an answer of Config.DiskLow is used.
+const diskLowEvery = time.Second
+
+type diskGauge struct {
+	mu  sync.Mutex
+	at  time.Time
+	low bool
+}
+
+// diskLow reports whether foreign operations are not to be taken.
+func (n *Node) diskLow() bool {
+	if n.cfg.DiskLow == nil {
+		return false
+	}
+	d := &n.disk
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if now := time.Now(); d.at.IsZero() || now.Sub(d.at) >= diskLowEvery {
+		was := d.low
+		d.at, d.low = now, n.cfg.DiskLow()
+		if d.low && !was {
+			n.log.Error("the disk is nearly full: operations of other zones are refused until there is room")
+		} else if was && !d.low {
+			n.log.Info("the disk has room again")
+		}
+	}
+	return d.low
+}

@@ -1,0 +1,126 @@
+package node
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"dcp.hiro.io/mesh/internal/membership"
+)
+
+const (
+	// deadProbes is how many probe intervals of silence end a connection, so that it is dialled anew. By itself
+	// QUIC would take half a minute.
+	deadProbes = 5
+	// measureEvery is how many probe intervals may pass without measuring the round trip of a busy link.
+	measureEvery = 5
+)
+
+// pings is the probe that is under way.
+type pings struct {
+	mu   sync.Mutex
+	last uint64
+	open uint64 // unanswered; 0: none
+	sent time.Time
+	rtt  time.Duration // of the last answered one; 0: none yet
+}
+
+func (p *pings) start(now time.Time) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last++
+	p.open, p.sent = p.last, now
+	return p.last
+}
+
+func (p *pings) pending() (sent time.Time, open bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sent, p.open != 0
+}
+
+func (p *pings) answer(id uint64, now time.Time) (rtt time.Duration, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open == 0 || p.open != id {
+		return 0, false
+	}
+	p.open, p.rtt = 0, max(now.Sub(p.sent), 1)
+	return p.rtt, true
+}
+
+func (p *pings) roundTrip() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rtt
+}
+
+// takePong measures the round trip, and the other clock under the assumption that both ways took equally
+// long.
+func (l *link) takePong(m pongMsg) {
+	now := time.Now()
+	rtt, ok := l.pings.answer(m.ID, now)
+	if !ok {
+		return
+	}
+	offset := time.UnixMicro(m.Clock).Sub(l.node.cfg.Now().Add(-rtt / 2))
+	l.peer.mu.Lock()
+	l.peer.offset, l.peer.measured = offset, true
+	l.peer.mu.Unlock()
+	l.node.presence.observe(func(s *membership.Membership, at time.Time) []membership.Change {
+		return s.ProbeOK(at, l.key(), rtt)
+	})
+}
+
+// probe watches whether the peer is heard, asks it when it is quiet, and gives the connection up when it
+// stays so. A byte of any sort is a sign of life, so of two sides usually only one has to ask.
+func (l *link) probe(ctx context.Context) error {
+	every := l.node.cfg.ProbeInterval
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var seen uint64
+	heard, measured := time.Now(), time.Time{}
+	for {
+		pause := every - every/10 + rand.N(every/5+1)
+		due := time.Now().Add(pause)
+		timer.Reset(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		now := time.Now()
+		if late := now.Sub(due); late > every {
+			heard = now // we stood still ourselves: the silence is ours
+			l.node.presence.observe(func(m *membership.Membership, at time.Time) []membership.Change {
+				return m.Stalled(at, late)
+			})
+		}
+		quiet := false
+		if b := l.in.bytes.Load(); b != seen {
+			seen, heard = b, now
+			l.node.presence.observe(func(m *membership.Membership, at time.Time) []membership.Change {
+				return m.Traffic(at, l.key())
+			})
+		} else if !l.reading.Load() {
+			heard = now // what the peer sent waits for our own loop
+		} else {
+			quiet = true
+		}
+		sent, open := l.pings.pending()
+		if quiet && open && now.Sub(sent) >= every {
+			l.node.presence.observe(func(m *membership.Membership, at time.Time) []membership.Change {
+				return m.ProbeMissed(at, l.key(), sent)
+			})
+		}
+		if now.Sub(heard) >= deadProbes*every {
+			_ = l.s.Conn().Close()
+			return errSilent
+		}
+		if quiet || now.Sub(measured) >= measureEvery*every {
+			measured = now
+			l.send(encodePing(l.pings.start(now)))
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package node
+
+import (
+	"slices"
+	"sync"
+
+	"dcp.hiro.io/mesh/internal/keys"
+	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/oplog"
+)
+
+// view is what the network side knows of the replica: an immutable picture that the loop replaces after a
+// commit that changed it. It may be a group old; a sync round then sends a little less or more.
+type view struct {
+	haves       []oplog.Have // by key
+	trust       []oplog.TrustOp
+	trustDigest mesh.Hash
+	instance    mesh.Instance // of the own log; incarnation 0 while nothing was signed
+	own         oplog.Have    // the own log; Next 0 while nothing was signed
+	digest      func() mesh.Hash
+}
+
+func newView(haves []oplog.Have, self keys.Public, zone mesh.Zone, inc mesh.Incarnation) *view {
+	v := &view{haves: haves, instance: mesh.Instance{Zone: zone, Incarnation: inc}}
+	sortHaves(v.haves)
+	for _, h := range v.haves {
+		if h.Key.Author == self && h.Instance == v.instance {
+			v.own = h
+		}
+	}
+	v.digest = sync.OnceValue(func() mesh.Hash { return digestHaves(v.haves) })
+	return v
+}
+
+func (v *view) find(k mesh.LogKey) (oplog.Have, bool) {
+	i, ok := slices.BinarySearchFunc(v.haves, k, func(h oplog.Have, k mesh.LogKey) int { return h.Key.Compare(k) })
+	if !ok {
+		return oplog.Have{}, false
+	}
+	return v.haves[i], true
+}
+
+// next is the first sequence number of a log that is not held.
+func (v *view) next(k mesh.LogKey) uint32 {
+	h, _ := v.find(k)
+	return h.Next
+}
+
+// digestHaves is equal on two nodes that hold the same operations: BLAKE3 over (author, log id, next, head
+// hash) of every log in key order.
+func digestHaves(haves []oplog.Have) mesh.Hash {
+	b := make([]byte, 0, len(haves)*(64+4+32))
+	for _, h := range haves {
+		b = append(append(b, h.Key.Author[:]...), h.Key.Log[:]...)
+		b = append(be.AppendUint32(b, h.Next), h.Head[:]...)
+	}
+	return mesh.Sum(b)
+}
