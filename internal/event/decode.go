@@ -91,10 +91,8 @@ func (r reader) fields(e *Event) {
 	case KindUpdate:
 		e.Update = &Update{Object: r.object(), Payload: r.Bytes(MaxPayload), Version: r.version(), Epoch: r.epoch(), Birth: r.version()}
 		r.check(validPayload(e.Update.Payload))
-		r.check(validBirth(e.Update.Birth, e.Update.Version))
 	case KindDelete:
 		e.Delete = &Delete{Object: r.object(), Version: r.version(), Epoch: r.epoch(), Birth: r.version()}
-		r.check(validBirth(e.Delete.Birth, e.Delete.Version))
 	case KindRelease:
 		e.Release = &Release{Object: r.object(), NewOwner: r.optionalZone(), Epoch: r.epoch()}
 	case KindReport:
@@ -283,10 +281,8 @@ func (r reader) entry() Entry {
 	case EntryLive:
 		e.Payload, e.Version, e.Epoch, e.Birth = r.Bytes(MaxPayload), r.version(), r.epoch(), r.version()
 		r.check(validPayload(e.Payload))
-		r.check(validBirth(e.Birth, e.Version))
 	case EntryDeleted:
 		e.Version, e.Epoch, e.Birth = r.version(), r.epoch(), r.version()
-		r.check(validBirth(e.Birth, e.Version))
 	case EntryReleased:
 		e.NewOwner, e.Epoch = r.optionalZone(), r.epoch()
 	case EntryReport:

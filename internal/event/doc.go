@@ -38,7 +38,7 @@
 //	payload      bytes, 1 to MaxPayload: canonical JSON, not looked into here
 //	version      unsigned, 1 to 2^62 - 1
 //	epoch        unsigned, 1 to 2^31 - 1
-//	birth        a version, not above the version beside it
+//	birth        a version; after an adoption it is of another zone's counter
 //	new-owner    text: a zone, or empty for nobody in particular; so is the zone of an admit
 //	heights      array of at most 4096: array(3) author log height
 //	floor        unsigned: an incarnation, or 0

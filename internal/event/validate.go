@@ -181,7 +181,7 @@ func validPayload(p []byte) error {
 }
 
 func validNumbers(v mesh.Version, e mesh.Epoch, birth mesh.Version) error {
-	return cmp.Or(validVersion(v), validEpoch(e), validVersion(birth), validBirth(birth, v))
+	return cmp.Or(validVersion(v), validEpoch(e), validVersion(birth))
 }
 
 func validVersion(v mesh.Version) error {
@@ -194,13 +194,6 @@ func validVersion(v mesh.Version) error {
 func validEpoch(e mesh.Epoch) error {
 	if e == 0 || e > mesh.MaxEpoch {
 		return fmt.Errorf("epoch %d, want 1 to %d", e, mesh.MaxEpoch)
-	}
-	return nil
-}
-
-func validBirth(birth, v mesh.Version) error {
-	if birth > v {
-		return fmt.Errorf("birth %d after version %d", birth, v)
 	}
 	return nil
 }

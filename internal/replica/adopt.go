@@ -22,6 +22,8 @@ func (r *Replica) AdoptRefusal(k mesh.ObjectKey) string {
 		return "its deletion is held; accept or wait for its owner"
 	case mine != nil && win.Zone == r.cfg.Zone && len(merge.Rivals(o.claims)) == 0 && !r.missing(o):
 		return "it is ours already"
+	case !claimed && o.local != nil && !o.withheld:
+		return "it is ours already"
 	case !claimed && o.local == nil && (o.placed == nil || o.placed.Local):
 		return "it is not here"
 	case claimed && win.Kind == mesh.Deleted && mine == nil && o.local == nil:

@@ -12,24 +12,29 @@ import (
 // says nothing else, the object is released and stays. The proof is kept, and passed on as an operation that
 // others judge for themselves.
 func (r *Replica) forked(l *oplog.Log, op *operation.Operation, j oplog.Judgement, in Arrived) {
-	common := j.Common
-	if l.Limit != nil && (l.Limit.None || l.Limit.Height+1 <= common) {
+	if l.Limit != nil && (l.Limit.None || l.Limit.Height+1 <= j.Common) {
 		return // known already, and no lower
 	}
+	r.freeze(l, r.heldRow(l, j.Rival), rowOf(op), j.Common, in.From)
+}
+
+// freeze sets the limit of a log at the common position. a and b are the proof.
+func (r *Replica) freeze(l *oplog.Log, a, b oplog.Row, common uint32, from keys.Public) {
 	limit := &oplog.Limit{None: common <= l.Start}
 	if !limit.None {
 		id, held, err := r.rowID(l.Key, common-1)
-		if err != nil || !held {
+		if err != nil {
 			r.fail(err)
-			limit.None = true
 		}
+		limit.None = !held
 		limit.Height, limit.Hash = common-1, id
 	}
-	rival := oplog.Row{Log: l.Key, Seq: op.Seq, ID: op.ID, Header: op.Raw, Body: op.Body}
 	if !l.Frozen {
-		r.fx.Persist.Evidence = append(r.fx.Persist.Evidence, oplog.Evidence{Log: l.Key, A: r.heldRow(l, j.Rival), B: rival})
-		r.fx.Publish = append(r.fx.Publish, Published{Row: rival, Instance: l.Instance, From: in.From})
-		r.report(Decision{Reason: Forked, Zone: l.Instance.Zone, Log: l.Key, Seq: op.Seq, Peer: in.From})
+		r.fx.Persist.Evidence = append(r.fx.Persist.Evidence, oplog.Evidence{Log: l.Key, A: a, B: b})
+		for _, row := range []oplog.Row{a, b} {
+			r.fx.Publish = append(r.fx.Publish, Published{Row: row, Instance: l.Instance, From: from})
+		}
+		r.report(Decision{Reason: Forked, Zone: l.Instance.Zone, Log: l.Key, Seq: b.Seq, Peer: from})
 	}
 	l.Frozen, l.Limit = true, limit
 	if st := l.Staged; st != nil {
@@ -42,6 +47,34 @@ func (r *Replica) forked(l *oplog.Log, op *operation.Operation, j oplog.Judgemen
 	}
 	if l.Key.Author == r.self && l.Instance.Incarnation == r.meta.Incarnation {
 		r.newIncarnation("another instance signed with our key")
+	}
+}
+
+// maxPruned bounds how many logs an operation from before their start is remembered for, and maxPrunedBody
+// the body kept with it.
+const (
+	maxPruned     = 64
+	maxPrunedBody = 256 << 10
+)
+
+// comparePruned looks at operations from before a log's start, of which no row is held any more. Alone one
+// says nothing; the two that prove a fork arrive one after the other, and prove it by themselves.
+func (r *Replica) comparePruned(l *oplog.Log, op *operation.Operation, in Arrived) {
+	past := r.pruned[l.Key]
+	if past != nil && (past.Seq == op.Seq && past.ID != op.ID || past.Seq+1 == op.Seq && past.ID != op.Backlink) {
+		delete(r.pruned, l.Key)
+		r.freeze(l, rowOf(past), rowOf(op), past.Seq, in.From)
+		return
+	}
+	if len(op.Body) > maxPrunedBody || past == nil && len(r.pruned) >= maxPruned {
+		return
+	}
+	r.pruned[l.Key] = op
+}
+
+func rowOf(op *operation.Operation) oplog.Row {
+	return oplog.Row{
+		Log: mesh.LogKey{Author: op.Author, Log: op.Log}, Seq: op.Seq, ID: op.ID, Header: op.Raw, Body: op.Body,
 	}
 }
 

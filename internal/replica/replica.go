@@ -10,6 +10,7 @@ import (
 	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/operation"
 	"dcp.hiro.io/mesh/internal/oplog"
 )
 
@@ -76,7 +77,8 @@ type Replica struct {
 	runs     map[mesh.LogKey]*run // snapshot runs in progress, of any author
 	covers   map[keys.Public]event.SnapshotBegin
 	pending  pendingBuffer
-	newLogs  map[keys.Public]*bucket // how often authors begin new logs
+	pruned   map[mesh.LogKey]*operation.Operation // the last one seen from before a log's start
+	newLogs  map[keys.Public]*bucket              // how often authors begin new logs
 	trust    trustSet
 
 	objects map[mesh.ObjectKey]*object
@@ -110,6 +112,7 @@ func New(cfg Config, idx *oplog.Index, reader oplog.Reader, now time.Time) (*Rep
 		runs:     make(map[mesh.LogKey]*run),
 		covers:   make(map[keys.Public]event.SnapshotBegin),
 		pending:  newPendingBuffer(),
+		pruned:   make(map[mesh.LogKey]*operation.Operation),
 		newLogs:  make(map[keys.Public]*bucket),
 		trust:    newTrustSet(),
 		objects:  make(map[mesh.ObjectKey]*object, len(idx.Claims)),

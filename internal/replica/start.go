@@ -158,6 +158,10 @@ func (r *Replica) newIncarnation(why string) {
 // readBack follows a claim found in an earlier log of ours. An object that was published again before its
 // older life was read back keeps the older birth; one that nobody has seen here is looked for.
 func (r *Replica) readBack(c mesh.Claim) {
+	if c.Version > r.meta.LastVersion {
+		r.meta.LastVersion = c.Version // one counter per zone, whichever of its stores counted
+		r.writeMeta()
+	}
 	o := r.object(c.Object)
 	cur := o.claim(r.cfg.Zone)
 	switch {

@@ -1,0 +1,63 @@
+package meshtest_test
+
+import (
+	"flag"
+	"fmt"
+	"strings"
+	"testing"
+
+	. "dcp.hiro.io/mesh/internal/meshtest"
+)
+
+var (
+	seedFlag  = flag.Uint64("seed", 0, "run only this seed, with its trace")
+	seedsFlag = flag.Uint64("seeds", 2000, "how many seeds to run")
+)
+
+const chaosSteps = 150
+
+// The promises hold in every simulated life. A failing seed prints the command that runs it again.
+func TestChaos(t *testing.T) {
+	if *seedFlag != 0 {
+		c := NewChaos(*seedFlag)
+		err := c.Run(chaosSteps)
+		t.Log(strings.Join(c.Trace, "\n"))
+		if err != nil {
+			t.Error(err)
+			dump(t, c)
+		}
+		return
+	}
+	const shards = 4
+	for shard := range uint64(shards) {
+		t.Run(fmt.Sprint("shard", shard), func(t *testing.T) {
+			t.Parallel()
+			for seed := 1 + shard; seed <= *seedsFlag; seed += shards {
+				if err := NewChaos(seed).Run(chaosSteps); err != nil {
+					t.Errorf("seed %d: %v\n\trun it again: go test ./internal/meshtest -run TestChaos -seed %d -v", seed, err, seed)
+				}
+			}
+		})
+	}
+}
+
+func dump(t *testing.T, c *Chaos) {
+	for _, x := range c.Nodes {
+		t.Logf("== %s local %v replicas %v witness %v", x.Name, x.Cluster.Local, x.Cluster.Replicas, x.Cluster.Witness)
+		if x.Replica == nil {
+			continue
+		}
+		for _, l := range x.Claims() {
+			t.Log("   ", l)
+		}
+		for _, h := range x.Replica.Haves() {
+			t.Logf("    log %v [%d,%d) head %s frozen %v", h.Instance, h.Start, h.Next, h.Head.Short(), h.Frozen)
+		}
+		for _, f := range x.Replica.Findings() {
+			t.Log("   ", f)
+		}
+		for _, r := range x.Reports[max(0, len(x.Reports)-25):] {
+			t.Logf("      %s %s %s seq %d %s", r.Reason, r.Zone, r.Object.Name, r.Seq, r.Detail)
+		}
+	}
+}
