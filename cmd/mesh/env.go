@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"os"
@@ -27,6 +28,7 @@ type env struct {
 	stderr io.Writer
 
 	now       func() time.Time
+	rand      io.Reader // of cryptographic quality
 	lookupEnv func(string) (string, bool)
 	environ   func() []string // NAME=value
 	dir       string          // working directory; empty means the one of the process
@@ -59,6 +61,7 @@ func newEnv() *env {
 		stdout:     os.Stdout,
 		stderr:     os.Stderr,
 		now:        time.Now,
+		rand:       rand.Reader,
 		lookupEnv:  os.LookupEnv,
 		tempDir:    os.TempDir(),
 		environ:    os.Environ,

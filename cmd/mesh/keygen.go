@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/rand"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -126,7 +125,7 @@ func newOrImported(e *env, src string) (keys.Private, error) {
 	if src != "" {
 		return e.readKey(src)
 	}
-	k, err := keys.Generate(rand.Reader)
+	k, err := keys.Generate(e.rand)
 	if err != nil {
 		return keys.Private{}, fmt.Errorf("read the system's random source: %w", err)
 	}
