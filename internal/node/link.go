@@ -84,7 +84,7 @@ func newLink(n *Node, p *peerEntry, s network.Stream, h hello, ours bool) *link 
 		gone:    make(chan struct{}),
 	}
 	l.ask.wake, l.serve.wake = make(chan struct{}, 1), make(chan struct{}, 1)
-	l.in.last.Store(time.Now().UnixNano())
+	l.in.total, l.out.total = &n.received, &n.sent
 	return l
 }
 

@@ -196,10 +196,6 @@ func (c *statusCollector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
 	s, peers := c.n.survey(ctx)
-	var rx, tx uint64
-	for _, p := range peers {
-		rx, tx = rx+p.RxBytes, tx+p.TxBytes
-	}
 	g := &gauges{ch: ch, d: c.d, byZone: map[string]map[string]float64{}}
 	for state, v := range map[string]int{"Ready": s.Peers.Ready, "NotReady": s.Peers.NotReady,
 		"Unknown": s.Peers.Unknown, "Unavailable": s.Peers.Unavailable} {
@@ -232,7 +228,7 @@ func (c *statusCollector) Collect(ch chan<- prometheus.Metric) {
 		"contested": s.Resources.Contested, "rejected": s.Resources.Rejected} {
 		g.set("resources", float64(v), state)
 	}
-	for direction, v := range map[string]uint64{"in": rx, "out": tx} {
+	for direction, v := range map[string]uint64{"in": c.n.received.Load(), "out": c.n.sent.Load()} {
 		ch <- prometheus.MustNewConstMetric(c.d["network_bytes_total"], prometheus.CounterValue, float64(v), direction)
 	}
 	for queue, v := range c.n.queues() {

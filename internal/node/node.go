@@ -47,6 +47,8 @@ type Node struct {
 	gossip          *gossip     // as host; nil: off
 	gossipOut       chan []byte // capacity gossipQueue, never closed; what finds no room is dropped
 
+	received, sent atomic.Uint64 // bytes on all links
+
 	ran     atomic.Bool
 	ready   atomic.Bool
 	port    atomic.Int32
