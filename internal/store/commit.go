@@ -28,7 +28,7 @@ func (s *Store) Commit(b *oplog.Batch) error {
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("commit %s to %s: %w", describe(b), s.path, s.classify(err))
+	err = fmt.Errorf("%s: %w", describe(b), s.classify(err))
 	s.fail(err)
 	if errors.Is(err, ErrDiskFull) {
 		s.dropBallast()
@@ -51,13 +51,17 @@ func (s *Store) commit(b *oplog.Batch) error {
 	return err
 }
 
-// describe says what a batch holds, for errors.
+// describe says what a batch was to do, for errors.
 func describe(b *oplog.Batch) string {
-	if len(b.Rows) > 0 {
-		r := b.Rows[0]
-		return fmt.Sprintf("%d operations (the first: %d of log %s by %s)", len(b.Rows), r.Seq, mesh.Hash(r.Log.Log).Short(), r.Log.Author.Short())
+	if len(b.Rows) == 0 {
+		return fmt.Sprintf("commit %d claims, %d logs and %d prunes", len(b.Claims)+len(b.DropClaims), len(b.Logs)+len(b.DropLogs), len(b.Prune))
 	}
-	return fmt.Sprintf("%d claims, %d logs, %d prunes", len(b.Claims)+len(b.DropClaims), len(b.Logs)+len(b.DropLogs), len(b.Prune))
+	r := b.Rows[0]
+	s := fmt.Sprintf("append operation %d to log %s by %s", r.Seq, mesh.Hash(r.Log.Log).Short(), r.Log.Author.Short())
+	if more := len(b.Rows) - 1; more > 0 {
+		s += fmt.Sprintf(" and %d more", more)
+	}
+	return s
 }
 
 // apply carries out a batch in the order of its fields.

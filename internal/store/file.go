@@ -59,7 +59,7 @@ func lockFile(path string, flag, how int) (*os.File, error) {
 func openBolt(f *os.File, o bbolt.Options) (db *bbolt.DB, err error) {
 	defer func() {
 		if err != nil {
-			_ = f.Close()
+			_ = release(f)
 		}
 	}()
 	o.OpenFile = func(string, int, os.FileMode) (*os.File, error) { return f, nil }
@@ -73,6 +73,12 @@ func openBolt(f *os.File, o bbolt.Options) (db *bbolt.DB, err error) {
 	return db, err
 }
 
+// release closes a locked file that bbolt may have left mapped: a mapping keeps the lock of a file alive.
+func release(f *os.File) error {
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+	return f.Close()
+}
+
 // openNew makes an empty bbolt file under a name beside path, whatever is left there. It refuses with ErrLocked
 // while another process is at the same.
 func openNew(path string, o bbolt.Options) (*bbolt.DB, *os.File, error) {
@@ -80,7 +86,7 @@ func openNew(path string, o bbolt.Options) (*bbolt.DB, *os.File, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := f.Truncate(0); err != nil {
+	if err := errors.Join(f.Chmod(0o600), f.Truncate(0)); err != nil {
 		_ = f.Close()
 		return nil, nil, err
 	}

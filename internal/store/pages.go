@@ -18,6 +18,7 @@ import (
 //	       u64 free list, u64 pages, u64 transaction, u64 FNV-1a of the 56 bytes before
 //	branch element  u32 position, u32 key size, u64 page
 //	leaf element    u32 flags, u32 position, u32 key size, u32 value size
+//	free list       u64 each, ascending; with count 0xFFFF the first is the count
 //
 // Positions count from the element. A leaf element with flag 1 is a bucket, whose value begins with its root
 // page; 0 says that the bucket is inside the value.
@@ -26,9 +27,11 @@ const (
 	boltMagic   = 0xED0CDAED
 	boltVersion = 2
 
-	flagBranch = 1
-	flagLeaf   = 2
-	flagBucket = 1
+	flagBranch   = 1
+	flagLeaf     = 2
+	flagFreelist = 16
+	flagBucket   = 1      // of a leaf element
+	manyFree     = 0xFFFF // as a count
 
 	pageHeader  = 16
 	elementSize = 16
@@ -60,7 +63,10 @@ func checkPages(f *os.File, how depth) error {
 		return err
 	}
 	w := walk{f: f, pages: h.pages, how: how, seen: make(map[uint64]bool)}
-	return w.tree(h.root, 0)
+	if err := w.tree(h.root, 0); err != nil {
+		return err
+	}
+	return w.freelist(h.freelist)
 }
 
 // header is the part of a header page that matters here.
@@ -133,6 +139,9 @@ func (w *walk) tree(id uint64, level int) error {
 	leavesBelow := false
 	for i := range p.count() {
 		e := p[pageHeader+i*elementSize:]
+		if uint64(native.Uint32(e))+uint64(native.Uint32(e[4:])) > uint64(len(e)) {
+			return outside(p, i)
+		}
 		child := native.Uint64(e[8:])
 		if err := w.inside(child); err != nil {
 			return err
@@ -156,13 +165,14 @@ func (w *walk) tree(id uint64, level int) error {
 	return nil
 }
 
+// leaf checks the elements of a leaf and follows the buckets among them.
 func (w *walk) leaf(p page, level int) error {
 	for i := range p.count() {
 		at := pageHeader + i*elementSize
 		e := p[at:]
 		pos, ksize, vsize := native.Uint32(e[4:]), native.Uint32(e[8:]), native.Uint32(e[12:])
 		if uint64(pos)+uint64(ksize)+uint64(vsize) > uint64(len(e)) {
-			return fmt.Errorf("page %d: element %d reaches out of its page", p.id(), i)
+			return outside(p, i)
 		}
 		if native.Uint32(e)&flagBucket == 0 {
 			continue
@@ -180,6 +190,44 @@ func (w *walk) leaf(p page, level int) error {
 	return nil
 }
 
+// freelist checks that the pages that the next commits will overwrite are not in use, as far as was walked.
+func (w *walk) freelist(id uint64) error {
+	if err := w.inside(id); err != nil {
+		return err
+	}
+	p, err := w.read(id, pageHeader+8)
+	if err != nil {
+		return err
+	}
+	count, at := uint64(p.count()), uint64(pageHeader)
+	if count == manyFree {
+		count, at = native.Uint64(p[pageHeader:]), pageHeader+8
+	}
+	if p.id() != id || p.flags() != flagFreelist || count > w.pages {
+		return fmt.Errorf("page %d is no list of free pages", id)
+	}
+	size := at + 8*count
+	if id+p.overflow() >= w.pages || size > (p.overflow()+1)*pageSize {
+		return fmt.Errorf("page %d reaches out of the file", id)
+	}
+	if p, err = w.read(id, size); err != nil {
+		return err
+	}
+	last := uint64(1)
+	for ids := p[at:]; len(ids) > 0; ids = ids[8:] {
+		free := native.Uint64(ids)
+		if free <= last || free >= w.pages || free == id || w.seen[free] {
+			return fmt.Errorf("page %d is listed as free and cannot be", free)
+		}
+		last = free
+	}
+	return nil
+}
+
+func outside(p page, element int) error {
+	return fmt.Errorf("page %d: element %d reaches out of its page", p.id(), element)
+}
+
 // inside reports a reference that leads nowhere, or back to a page met before.
 func (w *walk) inside(id uint64) error {
 	if id < 2 || id >= w.pages {
@@ -193,9 +241,9 @@ func (w *walk) inside(id uint64) error {
 
 // header reads the first bytes of a page that must be a branch or a leaf.
 func (w *walk) header(id uint64) (page, error) {
-	p := make(page, pageHeader)
-	if _, err := w.f.ReadAt(p, int64(id)*pageSize); err != nil {
-		return nil, fmt.Errorf("page %d: %w", id, err)
+	p, err := w.read(id, pageHeader)
+	if err != nil {
+		return nil, err
 	}
 	if p.id() != id || p.flags() != flagBranch && p.flags() != flagLeaf {
 		return nil, fmt.Errorf("page %d is not what it should be", id)
@@ -217,10 +265,10 @@ func (w *walk) page(id uint64) (page, error) {
 	if id+head.overflow() >= w.pages || head.count()*elementSize+pageHeader > int(size) {
 		return nil, fmt.Errorf("page %d reaches out of the file", id)
 	}
-	if head.flags() == flagBranch {
-		// Only the elements matter, not the keys behind them.
-		size = uint64(pageHeader + head.count()*elementSize)
-	}
+	return w.read(id, size)
+}
+
+func (w *walk) read(id, size uint64) (page, error) {
 	p := make(page, size)
 	if _, err := w.f.ReadAt(p, int64(id)*pageSize); err != nil {
 		return nil, fmt.Errorf("page %d: %w", id, err)

@@ -193,8 +193,8 @@ func (s *Store) Close() error {
 	}
 	s.closed = true
 	if s.wedged {
-		// bbolt would wait for its own lock. Closing the file ends the lock on it; the mapping stays.
-		return s.file.Close()
+		// bbolt would wait for its own lock for ever. The mapping stays until the process ends.
+		return release(s.file)
 	}
 	return s.db.Close()
 }

@@ -93,7 +93,7 @@ func fill(v reflect.Value, n *uint64) {
 		v.SetUint(*n%255 + 1)
 	case reflect.Uint32, reflect.Uint64:
 		v.SetUint(*n + 1000)
-	case reflect.Int64:
+	case reflect.Int, reflect.Int64:
 		v.SetInt(-int64(*n))
 	default:
 		panic(fmt.Sprintf("storetest: no way to fill a %v", v.Type()))

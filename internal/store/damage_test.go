@@ -1,0 +1,299 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.etcd.io/bbolt"
+
+	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/meshtest/storetest"
+	"dcp.hiro.io/mesh/internal/oplog"
+)
+
+// populated returns the bytes of a closed store with some of everything, several levels of pages and a free
+// list.
+func populated(t testing.TB) []byte {
+	t.Helper()
+	s := newTest(t)
+	c := newChain(1)
+	for range 400 {
+		if err := s.Commit(c.next()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := &oplog.Batch{
+		Meta:  &oplog.Meta{Network: "net", Zone: "eu", Author: storetest.Key(1).Public()},
+		Lost:  []oplog.LostRecord{{Object: object(1), Zone: "eu", Payload: []byte("lost")}},
+		Trust: []oplog.TrustOp{{ID: mesh.Hash{1}, Header: []byte("h")}},
+	}
+	for n := range 1000 {
+		claim := storetest.ClaimOf(object(n), "us", 1, strings.Repeat("x", n*13%6000+1))
+		claim.At.Log = c.log.Key
+		b.Claims = append(b.Claims, claim)
+		b.Placed = append(b.Placed, oplog.Placed{Object: object(n), Zone: "us", State: oplog.PlacedDone})
+	}
+	if err := s.Commit(b); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Check(t.Context())
+	if err != nil || len(r.Problems) > 0 {
+		t.Fatalf("Check = %+v, %v", r, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(s.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// use does all that a node does with a store. It returns the first error, and what Check found.
+func use(path string) (report *Report, err error) {
+	s, err := Open(path, small)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if report, err = s.Check(context.Background()); err != nil {
+		return report, err
+	}
+	x, err := s.Load()
+	if err != nil {
+		return report, err
+	}
+	for _, l := range x.Logs {
+		if _, err := s.Rows(l.Key, 0, 1<<32-1, 1<<30); err != nil {
+			return report, err
+		}
+	}
+	for _, c := range x.Claims {
+		if _, err := s.Payload(c.Ref()); err != nil {
+			return report, err
+		}
+	}
+	if _, err := s.Lost(); err != nil {
+		return report, err
+	}
+	c := newChain(2)
+	for range 5 {
+		b := c.next()
+		for n := range 50 {
+			b.DropClaims = append(b.DropClaims, mesh.ClaimRef{Object: object(n * 17), Zone: "us"})
+		}
+		b.Prune = append(b.Prune, oplog.Span{Log: storetest.Log(1, 1), From: 0, To: c.log.Next * 60})
+		if err := s.Commit(b); err != nil {
+			return report, err
+		}
+	}
+	return report, nil
+}
+
+// TestTruncated cuts a store at every kind of place: it is refused, with the way out, and left as it is.
+func TestTruncated(t *testing.T) {
+	t.Parallel()
+	data := populated(t)
+	h, err := readHeader(strings.NewReader(string(data)), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := int(h.pages) * pageSize
+	path := filepath.Join(t.TempDir(), "mesh.db")
+	for _, size := range []int{0, 1, 15, 100, pageSize - 1, pageSize, 2*pageSize - 1, 2 * pageSize, 3 * pageSize, used / 2, used - pageSize, used - 1} {
+		if err := os.WriteFile(path, data[:size], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for name, open := range map[string]func() (*Store, error){
+			"Open":         func() (*Store, error) { return Open(path, small) },
+			"OpenReadOnly": func() (*Store, error) { return OpenReadOnly(path) },
+		} {
+			_, err := open()
+			var damaged *DamagedError
+			if !errors.As(err, &damaged) || damaged.Path != path || !strings.Contains(err.Error(), "Move the file aside") {
+				t.Errorf("%s of the first %d bytes = %v, want a DamagedError with the way out", name, size, err)
+			}
+		}
+		if after, err := os.ReadFile(path); err != nil || string(after) != string(data[:size]) {
+			t.Errorf("cut at %d: the file was changed", size)
+		}
+	}
+	// What bbolt has reserved and never used may go.
+	if err := os.WriteFile(path, data[:used], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := use(path); err != nil || len(r.Problems) > 0 {
+		t.Errorf("cut behind the last page: %v, %v", r, err)
+	}
+}
+
+// TestDamaged writes rubbish into a store. Whatever is hit, the process survives, calls return, and each error
+// says that the file is damaged.
+func TestDamaged(t *testing.T) {
+	t.Parallel()
+	data := populated(t)
+	h, err := readHeader(strings.NewReader(string(data)), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data = data[:h.pages*pageSize]
+	path := filepath.Join(t.TempDir(), "mesh.db")
+	pages := int(h.pages)
+	rounds := 300
+	found := 0
+	for seed := range uint64(rounds) {
+		rng := rand.New(rand.NewPCG(seed, 7))
+		bad := append([]byte(nil), data...)
+		at := func() int { return rng.IntN(pages) * pageSize }
+		switch kind := seed % 6; kind {
+		case 0: // a flipped bit in the first bytes of some page
+			bad[at()+rng.IntN(64)] ^= 1 << rng.IntN(8)
+		case 1: // a page of zeroes, as a file system gives after a crash
+			clear(bad[at():][:pageSize])
+		case 2: // a page of another place
+			copy(bad[at():][:pageSize], data[at():])
+		case 3: // noise
+			p := bad[at():][:pageSize]
+			for i := range p {
+				p[i] = byte(rng.Uint32())
+			}
+		case 4: // flipped bits everywhere
+			for range 200 {
+				bad[2*pageSize+rng.IntN(len(bad)-2*pageSize)] ^= 1 << rng.IntN(8)
+			}
+		case 5: // the root and what is near it
+			bad[int(h.root)*pageSize+rng.IntN(600)] ^= 1 << rng.IntN(8)
+		}
+		if err := os.WriteFile(path, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := use(path)
+		var damaged *DamagedError
+		if err != nil && !errors.As(err, &damaged) {
+			t.Fatalf("seed %d: %v, want a DamagedError", seed, err)
+		}
+		if err != nil || r != nil && len(r.Problems) > 0 {
+			found++
+		}
+	}
+	if found < rounds/2 {
+		t.Errorf("%d of %d damages were noticed", found, rounds)
+	}
+}
+
+// TestCircle points a branch page at its own parent, which would send bbolt round for ever.
+func TestCircle(t *testing.T) {
+	t.Parallel()
+	data := populated(t)
+	h, _ := readHeader(strings.NewReader(string(data)), int64(len(data)))
+	tried := 0
+	for id := uint64(2); id < h.pages; id++ {
+		p := page(data[id*pageSize:])
+		if p.flags() != flagBranch || p.id() != id {
+			continue
+		}
+		for i := range p.count() {
+			bad := append([]byte(nil), data[:h.pages*pageSize]...)
+			native.PutUint64(bad[int(id)*pageSize+pageHeader+i*elementSize+8:], id)
+			path := filepath.Join(t.TempDir(), "mesh.db")
+			if err := os.WriteFile(path, bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := use(path)
+			var damaged *DamagedError
+			if tried++; err != nil && !errors.As(err, &damaged) {
+				t.Fatalf("page %d, element %d: %v", id, i, err)
+			}
+			if tried > 60 {
+				return
+			}
+		}
+	}
+	if tried == 0 {
+		t.Error("no branch page to bend")
+	}
+}
+
+// TestCheck breaks one promise after the other behind the store's back.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	data := populated(t)
+	log := storetest.Log(1, 1)
+	for _, test := range []struct {
+		name string
+		want string
+		harm func(*Store, *bbolt.Tx) error
+	}{
+		{"a row is gone", "has 299 operations", func(s *Store, tx *bbolt.Tx) error {
+			return tx.Bucket(bucketRows).Delete(rowKey(1, 250))
+		}},
+		{"a body changed", "PayloadMismatch", func(s *Store, tx *bbolt.Tx) error {
+			b := tx.Bucket(bucketRows)
+			v := clone(b.Get(rowKey(1, 250)))
+			v[len(v)-1]++
+			return b.Put(rowKey(1, 250), v)
+		}},
+		{"an id changed", "do not have its id", func(s *Store, tx *bbolt.Tx) error {
+			b := tx.Bucket(bucketRows)
+			v := clone(b.Get(rowKey(1, 250)))
+			v[0]++
+			return b.Put(rowKey(1, 250), v)
+		}},
+		{"two rows changed places", "belongs elsewhere", func(s *Store, tx *bbolt.Tx) error {
+			b := tx.Bucket(bucketRows)
+			return b.Put(rowKey(1, 250), clone(b.Get(rowKey(1, 251))))
+		}},
+		{"a row beyond the head", "beyond", func(s *Store, tx *bbolt.Tx) error {
+			b := tx.Bucket(bucketRows)
+			return b.Put(rowKey(1, 777), clone(b.Get(rowKey(1, 251))))
+		}},
+		{"a log without record", "without a log", func(s *Store, tx *bbolt.Tx) error {
+			return s.apply(tx, &oplog.Batch{DropLogs: []mesh.LogKey{log}})
+		}},
+		{"another payload", "its payload is another", func(s *Store, tx *bbolt.Tx) error {
+			var k writer
+			k.claimKey(mesh.ClaimRef{Object: object(7), Zone: "us"})
+			return tx.Bucket(bucketPayloads).Put(k.b, []byte("another"))
+		}},
+		{"no payload", "its payload is missing", func(s *Store, tx *bbolt.Tx) error {
+			var k writer
+			k.claimKey(mesh.ClaimRef{Object: object(7), Zone: "us"})
+			return tx.Bucket(bucketPayloads).Delete(k.b)
+		}},
+		{"a payload of nobody", "payloads for", func(s *Store, tx *bbolt.Tx) error {
+			return tx.Bucket(bucketPayloads).Put([]byte("x"), []byte("y"))
+		}},
+		{"rubbish in a record", "does not decode", func(s *Store, tx *bbolt.Tx) error {
+			return tx.Bucket(bucketTrust).Put([]byte("short"), nil)
+		}},
+	} {
+		path := filepath.Join(t.TempDir(), "mesh.db")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := openTest(t, path, small)
+		if err := s.db.Update(func(tx *bbolt.Tx) error { return test.harm(s, tx) }); err != nil {
+			t.Fatal(err)
+		}
+		r, err := s.Check(t.Context())
+		if err != nil || !strings.Contains(fmt.Sprint(r.Problems), test.want) {
+			t.Errorf("%s: Check = %v, %v, want %q", test.name, r, err, test.want)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	path := filepath.Join(t.TempDir(), "mesh.db")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openTest(t, path, small).Check(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Check with a cancelled context = %v", err)
+	}
+}
