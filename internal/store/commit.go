@@ -37,18 +37,22 @@ func (s *Store) Commit(b *oplog.Batch) error {
 }
 
 func (s *Store) commit(b *oplog.Batch) error {
-	s.wedged = true // until bbolt returns as it should
-	err := guarded(s.path, func() error {
-		err := s.db.Update(func(tx *bbolt.Tx) error {
-			if err := s.apply(tx, b); err != nil {
-				return err
-			}
-			return s.fault(onCommit)
-		})
+	return s.update(func(tx *bbolt.Tx) error {
+		if err := s.apply(tx, b); err != nil {
+			return err
+		}
+		return s.fault(onCommit)
+	})
+}
+
+// update runs fn in a write transaction and commits it.
+func (s *Store) update(fn func(*bbolt.Tx) error) error {
+	return guarded(s.path, func() error {
+		s.wedged = true // until bbolt returns as it should
+		err := s.db.Update(fn)
 		s.wedged = false
 		return err
 	})
-	return err
 }
 
 // describe says what a batch was to do, for errors.

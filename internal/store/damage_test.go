@@ -146,7 +146,7 @@ func TestDamaged(t *testing.T) {
 	data = data[:h.pages*pageSize]
 	path := filepath.Join(t.TempDir(), "mesh.db")
 	pages := int(h.pages)
-	rounds := 300
+	rounds := 120
 	found := 0
 	for seed := range uint64(rounds) {
 		rng := rand.New(rand.NewPCG(seed, 7))

@@ -82,22 +82,20 @@ func (s *Store) migrate() error {
 	if err := s.fault(onMigrate); err != nil {
 		return err
 	}
-	return guarded(s.path, func() error {
-		return s.db.Update(func(tx *bbolt.Tx) error {
-			for ; version < formatVersion; version++ {
-				step, ok := s.migration(version)
-				if !ok {
-					return fmt.Errorf("no way from format %d to %d", version, formatVersion)
-				}
-				if err := step.run(tx); err != nil {
-					return fmt.Errorf("migrate from format %d: %w", version, err)
-				}
+	return s.update(func(tx *bbolt.Tx) error {
+		for ; version < formatVersion; version++ {
+			step, ok := s.migration(version)
+			if !ok {
+				return fmt.Errorf("no way from format %d to %d", version, formatVersion)
 			}
-			if err := putFormat(tx, formatVersion); err != nil {
-				return err
+			if err := step.run(tx); err != nil {
+				return fmt.Errorf("migrate from format %d: %w", version, err)
 			}
-			return s.checkOwner(tx)
-		})
+		}
+		if err := putFormat(tx, formatVersion); err != nil {
+			return err
+		}
+		return s.checkOwner(tx)
 	})
 }
 

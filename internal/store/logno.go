@@ -14,6 +14,10 @@ import (
 // logno stands for a log key inside the file.
 type logno uint32
 
+// lognosKept is how many numbers a store holds before it looks for unused ones, at the next open: more than the
+// logs of a hundred zones, and less than 30 KiB.
+const lognosKept = 256
+
 // lognos is the committed table of log numbers. A number is given once and never changes its log, so that
 // readers may use the table beside a commit.
 type lognos struct {
@@ -76,4 +80,41 @@ func (t *lognos) assign(tx *bbolt.Tx, key mesh.LogKey) (logno, error) {
 	defer t.mu.Unlock()
 	t.number[key], t.keys[logno(n)] = logno(n), key
 	return logno(n), nil
+}
+
+// dropUnused forgets the numbers under which no row and no claim is left: every log ever held gets one, and
+// logs come and go with incarnations. Nobody else uses the store yet.
+func (s *Store) dropUnused() error {
+	if len(s.lognos.keys) <= lognosKept {
+		return nil
+	}
+	err := s.update(func(tx *bbolt.Tx) error {
+		used := make(map[logno]bool)
+		d := newClaimDecoder(s.lognos)
+		err := each(tx, bucketClaims, func(k, v []byte) error {
+			c, err := d.decode(k, v)
+			used[s.lognos.number[c.At.Log]] = true
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		rows := tx.Bucket(bucketRows).Cursor()
+		for no, key := range s.lognos.keys {
+			k, _ := rows.Seek(rowKey(no, 0))
+			if used[no] || len(k) == rowKeySize && logno(order.Uint32(k)) == no {
+				continue
+			}
+			if err := tx.Bucket(bucketLognos).Delete(order.AppendUint32(nil, uint32(no))); err != nil {
+				return err
+			}
+			delete(s.lognos.keys, no)
+			delete(s.lognos.number, key)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("forget unused logs: %w", err)
+	}
+	return nil
 }

@@ -121,6 +121,9 @@ func (s *Store) open() error {
 	if err := s.inspect(); err != nil {
 		return err
 	}
+	if err := s.dropUnused(); err != nil {
+		return err
+	}
 	if err := s.compactIfDue(); err != nil {
 		return err
 	}

@@ -284,13 +284,16 @@ func testPrune(t *testing.T, s Store, reopen func(Store) Store) {
 	}
 }
 
-// ClaimOf returns a live claim and its payload.
+// firstLog spares ClaimOf the making of a key.
+var firstLog = Log(1, 1)
+
+// ClaimOf returns a live claim and its payload, stated in Log(1, 1).
 func ClaimOf(object mesh.ObjectKey, zone mesh.Zone, version mesh.Version, payload string) oplog.ClaimWrite {
 	return oplog.ClaimWrite{
 		Claim: mesh.Claim{
 			Object: object, Zone: zone, Kind: mesh.Live, Version: version, Epoch: 1, Birth: 1,
 			Content: mesh.Sum([]byte(payload)), Size: uint32(len(payload)),
-			At: mesh.Position{Log: Log(1, 1), Incarnation: 1, Seq: uint32(version)},
+			At: mesh.Position{Log: firstLog, Incarnation: 1, Seq: uint32(version)},
 		},
 		Payload: []byte(payload),
 	}
