@@ -7,6 +7,7 @@ import "github.com/spf13/cobra"
 func commands(e *env) []*cobra.Command {
 	return []*cobra.Command{
 		newKeygenCmd(e),
+		newRunCmd(e),
 		newStatusCmd(e),
 		newPeersCmd(e),
 		newLogCmd(e),

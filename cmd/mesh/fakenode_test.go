@@ -45,8 +45,8 @@ func before(d time.Duration) *time.Time {
 
 func ptr[T any](v T) *T { return &v }
 
-// nodeKey is the key of an RFC 8032 test vector's kind: made from a seed of one repeated byte.
-func nodeKey(n byte) keys.Private {
+// seedKey is the key of an RFC 8032 test vector's kind: made from a seed of one repeated byte.
+func seedKey(n byte) keys.Private {
 	var seed [keys.SeedSize]byte
 	for i := range seed {
 		seed[i] = n
@@ -60,7 +60,7 @@ func newFakeNode(t *testing.T) *fakeNode {
 	const day = 24 * time.Hour
 	f := &fakeNode{rows: map[mesh.LogKey][]oplog.Row{}, adoptions: map[string]mesh.Adoption{}}
 	f.status = mesh.Status{
-		Zone: "east", PeerID: "12D3KooWQK1wnefoLrcVHbbnf5tLzbopUd3K3bFAoJpA7YJgL5pV", PublicKey: nodeKey(1).Public().String(),
+		Zone: "east", PeerID: "12D3KooWQK1wnefoLrcVHbbnf5tLzbopUd3K3bFAoJpA7YJgL5pV", PublicKey: seedKey(1).Public().String(),
 		NetworkID: "default", Version: "0.4.0", UptimeSeconds: (3*day + 4*time.Hour).Seconds(), Incarnation: before(3*day + 4*time.Hour),
 		Listen: []string{"udp/9102 quic", "tcp/9102", "http/3000"}, Ready: true,
 		Peers:       mesh.PeerCounts{Total: 3, Ready: 1, NotReady: 1, Unavailable: 1},
@@ -76,20 +76,20 @@ func newFakeNode(t *testing.T) *fakeNode {
 		},
 	}
 	f.peers = []mesh.Peer{
-		{Name: "lab", Zone: "lab", State: mesh.Unavailable, Since: before(9 * time.Minute), PublicKey: nodeKey(4).Public().String(), PeerID: "12D3KooWLab",
+		{Name: "lab", Zone: "lab", State: mesh.Unavailable, Since: before(9 * time.Minute), PublicKey: seedKey(4).Public().String(), PeerID: "12D3KooWLab",
 			Endpoints: []string{"192.0.2.44:9102"}, LastSeen: before(9 * time.Minute), Version: ptr("0.4.0"), FirstSeen: before(12 * day),
 			Reasons: []string{"HeartbeatsMissed"}, LastError: "dial 192.0.2.44:9102: connection timed out"},
-		{Name: "west", Zone: "west", State: mesh.Ready, Since: before(3 * day), PublicKey: nodeKey(2).Public().String(), PeerID: "12D3KooWWest",
+		{Name: "west", Zone: "west", State: mesh.Ready, Since: before(3 * day), PublicKey: seedKey(2).Public().String(), PeerID: "12D3KooWWest",
 			Endpoints: []string{"203.0.113.20:9102"}, Address: ptr("203.0.113.20:9102"), Transport: ptr("quic"), RTTSeconds: ptr(0.018),
 			LagOperations: ptr(uint64(0)), LagSeconds: ptr(0.0), LastSeen: before(time.Second), ClockOffsetSeconds: ptr(0.004), Version: ptr("0.4.0"),
 			Incarnation: before(3 * day), FirstSeen: before(3 * day), TxBytes: 93184, RxBytes: 1572864, Reasons: []string{}, DeletesHeld: 2},
-		{Name: "south", Zone: "south", State: mesh.NotReady, Since: before(14 * time.Second), PublicKey: nodeKey(3).Public().String(), PeerID: "12D3KooWSouth",
+		{Name: "south", Zone: "south", State: mesh.NotReady, Since: before(14 * time.Second), PublicKey: seedKey(3).Public().String(), PeerID: "12D3KooWSouth",
 			Endpoints: []string{"south.example:9102"}, Address: ptr("south.example:9102"), Transport: ptr("tcp"), RTTSeconds: ptr(0.23),
 			LagOperations: ptr(uint64(12)), LagSeconds: ptr(3.1), LastSeen: before(14 * time.Second), Version: ptr("0.3.9"), FirstSeen: before(26 * time.Hour),
 			Reasons: []string{"HeartbeatsMissed"}},
 	}
 	f.held = []mesh.HeldDeletes{{Zone: "west", Objects: []string{"ConfigMap/default/a", "ConfigMap/default/b"}, Digest: mesh.Sum([]byte("ab")).String(), Reason: "Brake"}}
-	f.writeLog(t, nodeKey(1), mesh.Instance{Zone: "east", Incarnation: mesh.Incarnation(before(3*day + 4*time.Hour).UnixMilli())})
+	f.writeLog(t, seedKey(1), mesh.Instance{Zone: "east", Incarnation: mesh.Incarnation(before(3*day + 4*time.Hour).UnixMilli())})
 	f.lost = []oplog.LostEntry{{ID: 1, Size: 21, LostRecord: oplog.LostRecord{Object: mesh.ObjectKey{Kind: "ConfigMap", Namespace: "default", Name: "app"},
 		Zone: "west", Version: 17, Reason: "adopted", At: before(time.Hour).UnixMilli(), Payload: []byte(`{"data":{"from":"w"}}`)}}}
 	app := mesh.Resource{Object: "ConfigMap/default/app", Owner: "west", State: "Conflict", Epoch: 2, Version: 17, Claims: []mesh.Zone{"east", "west"},

@@ -89,7 +89,7 @@ func TestPeersTranscript(t *testing.T) {
 	t.Parallel()
 	transcript(t, "peers", serveFake(t, newFakeNode(t)), "peers", "peers -o wide", "peers -o name", "peers --no-headers --sort-by rtt",
 		"peers --state NotReady,Unavailable", "peers --state Bad", "peers --sort-by colour", "peers west 12D3KooWLab", "peers wets", "peers -o json west",
-		"peers describe lab", "peers describe west", "peers describe "+nodeKey(3).Public().String()[:6], "peers describe", "peers descripe west")
+		"peers describe lab", "peers describe west", "peers describe "+seedKey(3).Public().String()[:6], "peers describe", "peers descripe west")
 }
 
 func TestAcceptDeletesTranscript(t *testing.T) {

@@ -18,11 +18,18 @@ func main() { os.Exit(mainCode()) }
 
 // mainCode is main without the exit, so that its deferred calls run.
 func mainCode() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	// The first signal asks for an orderly end. From then on signals have their default meaning again, so a
-	// second one ends the process at once.
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	// The first signal asks for an orderly end, the second ends the process at once. That is not left to the
+	// default meaning of signals, which as process 1 of a container they do not have.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(exitInterrupted)
+	}()
 	return run(ctx, os.Args, newEnv())
 }
 

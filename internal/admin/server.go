@@ -118,16 +118,24 @@ func (s *Server) Listen() (err error) {
 			return fmt.Errorf("api.listen: %w", err)
 		}
 	}
-	at := func(port int) string { return net.JoinHostPort(s.cfg.HTTPAddress, strconv.Itoa(port)) }
-	s.http, err = net.Listen("tcp", at(s.cfg.HTTPPort))
+	s.http, err = s.listenHTTP(s.cfg.HTTPPort)
 	if errors.Is(err, syscall.EADDRINUSE) && !s.cfg.StrictPort {
 		s.moved = true
-		s.http, err = net.Listen("tcp", at(0))
+		s.http, err = s.listenHTTP(0)
 	}
 	if err != nil {
 		return fmt.Errorf("http: %w", err)
 	}
 	return nil
+}
+
+// listenHTTP binds the family that the address is of: 0.0.0.0 alone would mean IPv6 too.
+func (s *Server) listenHTTP(port int) (net.Listener, error) {
+	family := "tcp"
+	if a, err := netip.ParseAddr(s.cfg.HTTPAddress); err == nil && a.Is4() {
+		family = "tcp4"
+	}
+	return net.Listen(family, net.JoinHostPort(s.cfg.HTTPAddress, strconv.Itoa(port)))
 }
 
 // HTTPAddr is where health and metrics are served, and whether that is another port than the one asked for.

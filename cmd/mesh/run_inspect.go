@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"dcp.hiro.io/mesh/internal/admin"
+	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/node"
+	"dcp.hiro.io/mesh/internal/oplog"
+	"dcp.hiro.io/mesh/internal/replica"
+	"dcp.hiro.io/mesh/internal/store"
+)
+
+// inspector answers the admin server from the running node and its store.
+type inspector struct {
+	node   *node.Node
+	store  *store.Store
+	zone   mesh.Zone
+	listen func() []string
+}
+
+var _ admin.Inspector = (*inspector)(nil)
+
+// Status adds the ports of this process, and why nothing is announced yet, to what the node says.
+func (i *inspector) Status(ctx context.Context) (mesh.Status, error) {
+	s, err := i.node.Status(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.Listen = i.listen()
+	var waits bool
+	var why string
+	if err := i.node.Inspect(ctx, func(r *replica.Replica) { waits, why = r.Waiting() }); err != nil {
+		return s, err
+	}
+	if waits {
+		s.Findings = append(s.Findings, mesh.Finding{ID: "start.compared", Status: "warn", Text: "changes made here are recorded and not announced yet: " + why})
+	}
+	return s, nil
+}
+
+func (i *inspector) Peers(ctx context.Context) ([]mesh.Peer, error) { return i.node.Peers(ctx) }
+
+// Logs adds what the network knows to what the replica holds: how far behind the newest log of a zone is.
+func (i *inspector) Logs(ctx context.Context) ([]mesh.LogStatus, error) {
+	var logs []mesh.LogStatus
+	if err := i.node.Inspect(ctx, func(r *replica.Replica) { logs = r.Logs() }); err != nil {
+		return nil, err
+	}
+	status, err := i.node.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range status.Replication {
+		last := -1 // logs are in the order of incarnations
+		for n := range logs {
+			if logs[n].Zone == r.Zone {
+				last = n
+			}
+		}
+		if last >= 0 && r.LagOperations > 0 {
+			logs[last].Lag = r.LagOperations
+			if logs[last].State == "OK" {
+				logs[last].State = "Behind"
+			}
+		}
+	}
+	return logs, nil
+}
+
+func (i *inspector) Rows(_ context.Context, log mesh.LogKey, from, to uint32, maxBytes int) ([]oplog.Row, error) {
+	return i.store.Rows(log, from, to, maxBytes)
+}
+
+func (i *inspector) Lost(context.Context) ([]oplog.LostEntry, error) { return i.store.Lost() }
+
+func (i *inspector) LostOne(_ context.Context, id uint64) (oplog.LostEntry, bool, error) {
+	return i.store.LostOne(id)
+}
+
+func (i *inspector) Resources(ctx context.Context, after mesh.ObjectKey, limit int) ([]mesh.Resource, error) {
+	var out []mesh.Resource
+	err := i.node.Inspect(ctx, func(r *replica.Replica) { out = r.Resources(after, limit) })
+	return out, err
+}
+
+func (i *inspector) Resource(ctx context.Context, key mesh.ObjectKey) (mesh.Resource, bool, error) {
+	var res mesh.Resource
+	var ok bool
+	err := i.node.Inspect(ctx, func(r *replica.Replica) { res, ok = r.Resource(key) })
+	return res, ok, err
+}
+
+func (i *inspector) Held(ctx context.Context) ([]mesh.HeldDeletes, error) {
+	var out []mesh.HeldDeletes
+	err := i.node.Inspect(ctx, func(r *replica.Replica) { out = r.Held() })
+	return out, err
+}
+
+// Adopt refuses what the replica would refuse, in words, before anything is changed.
+func (i *inspector) Adopt(ctx context.Context, key mesh.ObjectKey, dryRun bool) (mesh.Adoption, error) {
+	a, refusal, err := i.adoption(ctx, key)
+	if err != nil || dryRun || a.Done {
+		return a, err
+	}
+	if refusal != "" {
+		return a, &admin.Error{Code: "MESH-6201", Message: fmt.Sprintf("%s cannot be adopted here", key), Cause: refusal,
+			Next: []string{"mesh adopt --dry-run " + key.String(), "mesh status"}}
+	}
+	if err := i.node.Do(ctx, replica.Adopt{Object: key}); err != nil {
+		return a, err
+	}
+	a, _, err = i.adoption(ctx, key)
+	return a, err
+}
+
+// adoption describes an object to whoever thinks of adopting it, and why that would be refused.
+func (i *inspector) adoption(ctx context.Context, key mesh.ObjectKey) (a mesh.Adoption, refusal string, err error) {
+	var known bool
+	err = i.node.Inspect(ctx, func(r *replica.Replica) {
+		a.Resource, known = r.Resource(key)
+		refusal = r.AdoptRefusal(key)
+	})
+	switch {
+	case err != nil:
+		return a, "", err
+	case !known:
+		return a, "", &admin.Error{Code: admin.CodeNotFound, Message: "no object " + key.String(), Cause: "no zone has a claim on it",
+			Next: []string{"mesh log show --object " + key.String()}}
+	}
+	a.Zone, a.Differs = i.zone, []string{}
+	a.Done = a.Owner == i.zone && a.State == "Live"
+	a.HasCopy = slices.Contains(a.Claims, i.zone)
+	if a.HasCopy && a.Owner != i.zone {
+		if a.Differs, err = i.differences(key, a.Owner); err != nil {
+			return a, "", err
+		}
+	}
+	return a, refusal, nil
+}
+
+// maxDiffers is how many fields of a divergence are named.
+const maxDiffers = 20
+
+// differences names the fields in which our claim on an object differs from its owner's.
+func (i *inspector) differences(key mesh.ObjectKey, owner mesh.Zone) ([]string, error) {
+	ours, err := i.store.Payload(mesh.ClaimRef{Object: key, Zone: i.zone})
+	if err != nil {
+		return nil, err
+	}
+	theirs, err := i.store.Payload(mesh.ClaimRef{Object: key, Zone: owner})
+	if err != nil {
+		return nil, err
+	}
+	return differingFields(ours, theirs, maxDiffers), nil
+}
+
+func (i *inspector) AcceptDeletes(ctx context.Context, zone mesh.Zone, digest mesh.Hash) (mesh.Confirmation, error) {
+	held, err := i.Held(ctx)
+	if err != nil {
+		return mesh.Confirmation{}, err
+	}
+	n := slices.IndexFunc(held, func(h mesh.HeldDeletes) bool { return h.Zone == zone && h.Digest == digest.String() })
+	if n < 0 {
+		return mesh.Confirmation{}, &admin.Error{Code: admin.CodeConflict, Message: "the held deletions of " + string(zone) + " are not those you saw",
+			Cause: "the set has changed since", Next: []string{"mesh peers accept-deletes " + string(zone)}}
+	}
+	if err := i.node.Do(ctx, replica.AcceptDeletes{Zone: zone, Digest: digest}); err != nil {
+		return mesh.Confirmation{}, err
+	}
+	return mesh.Confirmation{Zone: zone, Accepted: len(held[n].Objects)}, nil
+}

@@ -1,0 +1,274 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"dcp.hiro.io/mesh/internal/admin"
+	"dcp.hiro.io/mesh/internal/config"
+	"dcp.hiro.io/mesh/internal/folder"
+	"dcp.hiro.io/mesh/internal/keys"
+	"dcp.hiro.io/mesh/internal/logging"
+	"dcp.hiro.io/mesh/internal/node"
+	"dcp.hiro.io/mesh/internal/replica"
+	"dcp.hiro.io/mesh/internal/store"
+)
+
+const (
+	// graceTime is how long a node takes to stop at most: Kubernetes kills after 30 s, people sooner.
+	graceTime = 10 * time.Second
+	// readyEvery is how often a starting node is looked at: it delays the first answer by as much.
+	readyEvery = 5 * time.Millisecond
+	// stallLimit is how long the loop may take for one round before only a restart helps. A commit to a slow
+	// disk takes a second, a stalled disk some more.
+	stallLimit = time.Minute
+)
+
+// running is a node and everything around it.
+type running struct {
+	e      *env
+	cfg    *config.Config
+	opts   config.Options // to read the configuration again
+	logs   *logging.Logs
+	log    *slog.Logger
+	format logging.Format
+
+	key        keys.Private
+	keyCreated bool
+	store      *store.Store
+	folder     *folder.Folder // nil: no cluster
+	node       *node.Node
+	admin      *admin.Server
+	begun      time.Time
+}
+
+// runNode runs a node until ctx ends or it cannot go on.
+func runNode(ctx context.Context, e *env, cfg *config.Config, opts config.Options, strictPort bool) (err error) {
+	r := &running{e: e, cfg: cfg, opts: opts, begun: time.Now()}
+	if err := r.openLogs(); err != nil {
+		return err
+	}
+	if err := r.openKey(); err != nil {
+		return err
+	}
+	if err := r.openStore(); err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := r.store.Close(); cerr != nil && err == nil {
+			err = runError(r, cerr)
+		}
+	}()
+	if err := r.build(strictPort); err != nil {
+		return runError(r, err)
+	}
+	if err := r.admin.Listen(); err != nil {
+		return runError(r, err)
+	}
+	return runError(r, r.run(ctx))
+}
+
+// openLogs decides where log lines go and in which form.
+func (r *running) openLogs() error {
+	format, err := logging.ParseFormat(r.cfg.LogFormat, r.e.isTerminal(r.e.stderr))
+	if err != nil {
+		return err
+	}
+	filter, err := logging.ParseFilter(r.cfg.LogLevel)
+	if err != nil {
+		return err
+	}
+	r.format = format
+	r.logs = logging.New(r.e.stderr, format, filter)
+	r.logs.Capture()
+	r.log = r.logs.For(logging.Mesh)
+	return nil
+}
+
+func (r *running) openKey() error {
+	_, missing := os.Stat(r.e.path(r.cfg.Key.Path))
+	key, err := nodeKey(r.e, r.cfg, true)
+	if err != nil {
+		return err
+	}
+	if err := r.cfg.CheckOwnKey(key.Public()); err != nil {
+		return configError(err)
+	}
+	_, inEnvironment := r.cfg.Key.Secret()
+	r.key, r.keyCreated = key, missing != nil && !inEnvironment
+	return nil
+}
+
+// dataDir is where the store and the socket are.
+func (r *running) dataDir() string { return r.e.path(r.cfg.DataDir) }
+
+func (r *running) openStore() error {
+	if err := os.MkdirAll(r.dataDir(), 0o700); err != nil {
+		return &cliError{Code: "MESH-1401", What: "cannot make the data directory " + r.cfg.DataDir, Cause: reason(err),
+			Next: []string{"mesh run --data-dir DIR"}, Err: err}
+	}
+	path := filepath.Join(r.dataDir(), storeName)
+	s, err := store.Open(path, store.Options{
+		Owner: store.Identity{Network: r.cfg.NetworkID, Zone: r.cfg.Mesh.Zone, Author: r.key.Public()},
+		Log:   r.logs.For(logging.Log),
+	})
+	if err != nil {
+		return storeOpenError(path, err)
+	}
+	r.store = s
+	return nil
+}
+
+// build makes the parts. None of them does anything yet.
+func (r *running) build(strictPort bool) (err error) {
+	var cluster node.Cluster
+	if dir := r.cfg.Kubernetes.Folder; dir != "" {
+		r.folder, err = folder.New(folder.Config{Dir: r.e.path(dir), Zone: r.cfg.Mesh.Zone, Reader: r.store, Logger: r.logs.For(logging.Folder)})
+		if err != nil {
+			return err
+		}
+		cluster = r.folder
+	}
+	registry := newRegistry(r.cfg)
+	nc := nodeConfig(r.cfg)
+	nc.Key, nc.Store, nc.Cluster, nc.StrictPort = r.key, r.store, cluster, strictPort
+	nc.DiskLow = r.store.Low
+	nc.Logger, nc.Registerer = r.logs.For(logging.Net), registry
+	if r.node, err = node.New(nc); err != nil {
+		return err
+	}
+	ac := admin.Config{
+		HTTPAddress: r.cfg.HTTPBindAddress.String(), HTTPPort: int(r.cfg.HTTPBindPort), StrictPort: strictPort,
+		DataDir: r.dataDir(), Checks: r.checks(), Registry: registry, Log: r.logs.For(logging.HTTP),
+	}
+	if path, ok := strings.CutPrefix(r.cfg.API.Listen, "unix:"); ok {
+		ac.Socket = r.e.path(path)
+	} else {
+		ac.APIListen = r.cfg.API.Listen
+	}
+	r.admin, err = admin.New(ac)
+	return err
+}
+
+// nodeConfig turns the configuration into that of the node.
+func nodeConfig(cfg *config.Config) node.Config {
+	nc := node.DefaultConfig()
+	nc.Zone, nc.Network = cfg.Mesh.Zone, cfg.NetworkID
+	for _, a := range cfg.BindAddress {
+		nc.BindAddresses = append(nc.BindAddresses, a.String())
+	}
+	nc.Port = int(cfg.BindPort)
+	for _, a := range cfg.Advertise {
+		if a.Port == 0 {
+			a.Port = cfg.BindPort
+		}
+		nc.Advertise = append(nc.Advertise, a.String())
+	}
+	nc.Nodes = nodePeers(cfg)
+	nc.AdmissionOpen = cfg.Admission == config.Open
+	nc.HeartbeatInterval = cfg.Heartbeat
+	nc.ResyncInterval = cfg.Protocol.ResyncInterval
+	nc.PeerUnavailableAfter = cfg.Mesh.PeerUnavailableAfter
+	nc.Grace = graceTime - time.Second // the rest of the node has that second
+	nc.Gossip = cfg.Gossip
+	nc.Version = buildVersion().Version
+	nc.Replica = replica.Config{
+		OnConflict: replica.OnConflict(cfg.Mesh.OnConflict),
+		BrakeMin:   cfg.Mesh.Brake.Min, BrakeShare: cfg.Mesh.Brake.Share, BrakeWindow: cfg.Mesh.Brake.Window,
+		SnapshotMaxLog: cfg.Mesh.SnapshotMaxLog, SnapshotInterval: cfg.Mesh.SnapshotInterval,
+		TombstoneRetention: cfg.Mesh.TombstoneRetention, Bootstrap: cfg.Mesh.Bootstrap,
+		Publishes: cfg.Publishes, Applies: cfg.Applies,
+	}
+	return nc
+}
+
+func nodePeers(cfg *config.Config) []node.Peer {
+	peers := make([]node.Peer, 0, len(cfg.Nodes))
+	for _, n := range cfg.Nodes {
+		p := node.Peer{Key: n.Key, Zone: n.Zone}
+		for _, at := range n.Endpoints {
+			p.Endpoints = append(p.Endpoints, at.String())
+		}
+		peers = append(peers, p)
+	}
+	return peers
+}
+
+// checks are what /livez and /readyz look at.
+func (r *running) checks() []admin.Check {
+	return []admin.Check{
+		{Name: "loop", Live: true, Run: func(context.Context) error {
+			if d := r.node.Stalled(); d > stallLimit {
+				return fmt.Errorf("no round for %s", d.Truncate(time.Second))
+			}
+			return nil
+		}},
+		{Name: "listeners", Run: func(context.Context) error {
+			if !r.node.Ready() {
+				return errors.New("not listening for peers")
+			}
+			return nil
+		}},
+		{Name: "cluster", Run: func(context.Context) error {
+			if r.folder != nil && !r.folder.Status().Connected {
+				return errors.New("the folder cannot be read")
+			}
+			return nil
+		}},
+	}
+}
+
+// run starts everything and waits for its end. The node stops first, so that whoever asks meanwhile is still
+// answered.
+func (r *running) run(ctx context.Context) error {
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServing()
+	working, stopWorking := context.WithCancel(ctx)
+	defer stopWorking()
+
+	var group errgroup.Group
+	group.Go(func() error {
+		defer stopWorking() // without its API a node is out of reach
+		return r.admin.Run(serving)
+	})
+	group.Go(func() error {
+		defer stopServing()
+		defer stopWorking()
+		return r.node.Run(working)
+	})
+	group.Go(func() error { return r.announce(working) })
+	group.Go(func() error { return r.reloadOnHangup(working) })
+	group.Go(func() error {
+		select {
+		case <-working.Done():
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			r.sayStopping()
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// announce waits until the node is ready, opens the API and says so.
+func (r *running) announce(ctx context.Context) error {
+	for !r.node.Ready() {
+		if sleep(ctx, readyEvery) != nil {
+			return nil // it never became ready; Run says why
+		}
+	}
+	r.admin.Start(&inspector{node: r.node, store: r.store, zone: r.cfg.Mesh.Zone, listen: r.listen})
+	if err := r.sayReady(); err != nil {
+		r.log.Warn("ready, but nobody listens on standard output", "err", err)
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"dcp.hiro.io/mesh/internal/config"
+	"dcp.hiro.io/mesh/internal/logging"
+)
+
+// reloadOnHangup reads the configuration again on every SIGHUP.
+func (r *running) reloadOnHangup(ctx context.Context) error {
+	hangup := make(chan os.Signal, 1) // one that waits covers all that follow
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-hangup:
+			r.reload(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// reload takes over nodes and log_level. A configuration that is refused changes nothing.
+func (r *running) reload(ctx context.Context) {
+	next, err := loadConfig(r.e, r.opts)
+	if err == nil {
+		if err = next.CheckOwnKey(r.key.Public()); err != nil {
+			err = configError(err)
+		}
+	}
+	if err != nil {
+		r.log.Error("the configuration was not reloaded", "err", reloadText(err))
+		return
+	}
+	changed, restart := config.Changes(r.cfg, next)
+	if len(restart) > 0 {
+		r.log.Warn("these keys take effect after a restart", "keys", strings.Join(restart, ", "))
+	}
+	if filter, err := logging.ParseFilter(next.LogLevel); err == nil { // it was checked when it was read
+		r.logs.SetFilter(filter)
+	}
+	if err := r.node.SetNodes(ctx, nodePeers(next)); err != nil {
+		r.log.Error("the new nodes were not taken over", "err", err)
+		return
+	}
+	r.cfg.Nodes, r.cfg.LogLevel = next.Nodes, next.LogLevel
+	r.log.Info("reloaded the configuration", "changed", strings.Join(changed, ", "))
+}
+
+// reloadText is a refusal in one line, details included.
+func reloadText(err error) string {
+	var c *cliError
+	if !errors.As(err, &c) {
+		return err.Error()
+	}
+	return strings.Join(append([]string{c.Error()}, c.Details...), "; ")
+}
