@@ -113,8 +113,7 @@ func errorsPage() string {
 		fmt.Fprintf(&b, "| %s | %s |\n", x.name, x.meaning)
 	}
 	for _, c := range errorCodes() {
-		fmt.Fprintf(&b, "\n## %s\n\n<a id=%q></a>**%s%s.** %s\n", c.Code, c.Code,
-			strings.ToUpper(c.Title[:1]), c.Title[1:], c.Text)
+		fmt.Fprintf(&b, "\n<a id=%q></a>\n\n## %s\n\n*%s*\n\n%s\n", c.Code, c.Code, c.Title, wrap(c.Text, 110))
 	}
 	return b.String()
 }

@@ -142,7 +142,7 @@ func writeEnvironment(b *strings.Builder, c *cobra.Command) {
 	b.WriteString("\nenvironment:\n")
 	for _, v := range environmentVariables() {
 		if slices.Contains(names, v.name) {
-			fmt.Fprintf(b, "  %-16s %s\n", v.name, v.meaning)
+			fmt.Fprintf(b, "  %-15s   %s\n", v.name, v.meaning)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func overview(root *cobra.Command) string {
 	for _, l := range []struct{ cmd, example, text string }{
 		{"demo", "mesh demo", "three nodes and a story, in a temporary folder"},
 		{"keygen", "mesh keygen", "make the key of a node"},
-		{"run", "mesh run --zone east --folder east", "start a node that syncs a folder of manifests"},
+		{"run", "mesh run --zone east --folder east", "start a node that syncs a folder"},
 		{"status", "mesh status", "see how it is doing"},
 	} {
 		if find(root, l.cmd) != nil {

@@ -20,13 +20,18 @@ func eachCommand(t *testing.T, f func(*cobra.Command)) {
 	})
 }
 
+const (
+	maxShort    = 72  // beside the name of the command it still fits a terminal
+	maxHelpLine = 140 // a flag with its whole list of values; prose is wrapped long before
+)
+
 // The house style of help: a line that fits, two to four examples, exit codes, lines that can be read.
 func TestEveryCommandHasHelp(t *testing.T) {
 	t.Parallel()
 	eachCommand(t, func(c *cobra.Command) {
 		name := c.CommandPath()
-		if c.Short == "" || strings.HasSuffix(c.Short, ".") || len(c.Short) > 60 {
-			t.Errorf("%s: Short %q is one line of at most 60 characters without a full stop", name, c.Short)
+		if c.Short == "" || strings.HasSuffix(c.Short, ".") || len(c.Short) > maxShort {
+			t.Errorf("%s: Short %q is one line of at most %d characters without a full stop", name, c.Short, maxShort)
 		}
 		if n := len(examples(c)); c.RunE != nil && !c.HasSubCommands() && (n < 2 || n > 4) {
 			t.Errorf("%s has %d examples, want 2 to 4", name, n)
@@ -46,8 +51,8 @@ func TestEveryCommandHasHelp(t *testing.T) {
 			}
 		}
 		for line := range strings.Lines(helpText(c)) {
-			if len(line) > 121 {
-				t.Errorf("%s: this line of help has over 120 characters: %s", name, line)
+			if len(line) > maxHelpLine+1 {
+				t.Errorf("%s: this line of help has over %d characters: %s", name, maxHelpLine, line)
 			}
 		}
 	})
@@ -91,7 +96,7 @@ func TestExamplesAreAccepted(t *testing.T) {
 			if err == nil {
 				err = found.ValidateArgs(found.Flags().Args())
 			}
-			if err != nil || found.CommandPath() != c.CommandPath() {
+			if err != nil || !strings.HasPrefix(found.CommandPath()+" ", c.CommandPath()+" ") {
 				t.Errorf("%s: the example %q is for %s: %v", c.CommandPath(), line, found.CommandPath(), err)
 			}
 		}

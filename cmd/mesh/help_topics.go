@@ -28,12 +28,13 @@ type meaning struct{ name, meaning string }
 func environmentVariables() []meaning {
 	return []meaning{
 		{"CLICOLOR_FORCE", "colour the output even where it is no terminal"},
+		{"KUBERNETES_SERVICE_HOST", "set in pods, where the group may read the key file"},
 		{"MESH_CONFIG", "the config file, unless --config names one"},
 		{"MESH_NODE", "the node to ask, unless --node names one"},
 		{"NO_COLOR", "print without colour"},
 		{"PRIVATE_KEY", "the node's key itself, as hex or PEM"},
 		{"TERM", "dumb means no colour"},
-		{"XDG_CONFIG_HOME", "mesh/config.yaml in here is the last config file looked for"},
+		{"XDG_CONFIG_HOME", "where mesh/config.yaml is looked for last"},
 	}
 }
 
