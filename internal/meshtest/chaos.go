@@ -19,6 +19,8 @@ type Chaos struct {
 	*World
 	Trace []string // what happened, for the reader of a failing seed
 
+	Paranoid bool // check the logs after every act, to find the one that broke them
+
 	truth    map[mesh.ObjectKey]*truth
 	backups  map[*Node]*oplog.Memory
 	disks    map[*Node]*Disk
@@ -37,8 +39,11 @@ type truth struct {
 // NewChaos prepares a run. Everything about it follows from the seed.
 func NewChaos(seed uint64) *Chaos {
 	zones := 3 + int(seed%3)
-	if seed%50 == 7 {
+	switch {
+	case seed%500 == 7:
 		zones = 20
+	case seed%50 == 8:
+		zones = 8
 	}
 	c := &Chaos{
 		truth: make(map[mesh.ObjectKey]*truth), backups: make(map[*Node]*oplog.Memory),
@@ -75,6 +80,11 @@ func (c *Chaos) Run(steps int) error {
 		}
 		if c.Err != nil {
 			return c.Err
+		}
+		if c.Paranoid {
+			if err := c.CheckLogs(); err != nil {
+				return err
+			}
 		}
 	}
 	c.heal()
@@ -250,8 +260,36 @@ func (c *Chaos) heal() {
 	c.Settle()
 }
 
+// CheckLogs checks that every log a node holds is whole: each row of its chain is there and follows the one
+// before.
+func (c *Chaos) CheckLogs() error {
+	for _, x := range c.Nodes {
+		idx, err := x.Store.Load()
+		if err != nil {
+			return err
+		}
+		for i := range idx.Logs {
+			l := &idx.Logs[i]
+			rows, err := x.Store.Rows(l.Key, max(l.Start, l.Pruned), l.Next, 1<<30)
+			if err != nil {
+				return err
+			}
+			if len(rows) != int(l.Next-max(l.Start, l.Pruned)) {
+				return fmt.Errorf("%s holds %d rows of log %s [%d,%d)", x.Name, len(rows), l.Instance, l.Start, l.Next)
+			}
+			if n := len(rows); n > 0 && rows[n-1].ID != l.Head {
+				return fmt.Errorf("%s: the head of log %s is not its last row", x.Name, l.Instance)
+			}
+		}
+	}
+	return nil
+}
+
 // check compares what stands with what was promised.
 func (c *Chaos) check() error {
+	if err := c.CheckLogs(); err != nil {
+		return err
+	}
 	for _, k := range slices.SortedFunc(maps.Keys(c.truth), mesh.ObjectKey.Compare) {
 		if err := c.checkOwned(k, c.truth[k]); err != nil {
 			return err

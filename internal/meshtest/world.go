@@ -48,13 +48,14 @@ type World struct {
 	Rand  *rand.Rand
 	Lossy bool // live operations are lost, repeated and reordered; sync rounds are not
 
-	cut map[[2]int]bool
-	Err error // the first thing that must never happen
+	cut     map[[2]int]bool
+	decoded map[mesh.Hash]replica.Arrived
+	Err     error // the first thing that must never happen
 }
 
 // NewWorld makes n zones that admit each other. tune may change each configuration.
 func NewWorld(seed uint64, n int, tune func(*replica.Config)) *World {
-	w := &World{Now: Epoch, Rand: rand.New(rand.NewPCG(seed, 0x6d657368)), cut: make(map[[2]int]bool)}
+	w := &World{Now: Epoch, Rand: rand.New(rand.NewPCG(seed, 0x6d657368)), cut: make(map[[2]int]bool), decoded: make(map[mesh.Hash]replica.Arrived)}
 	for i := range n {
 		var s [keys.SeedSize]byte
 		s[0], s[1], s[2] = byte(i+1), byte(i>>8), 0x5a
@@ -155,7 +156,7 @@ func (w *World) Do(x *Node, in ...replica.Input) {
 }
 
 func (w *World) publish(x *Node, p replica.Published) {
-	in := decode(p.Row, x.Key.Public())
+	in := w.decode(p.Row, x.Key.Public())
 	for _, y := range w.Nodes {
 		if y == x || !w.Linked(x, y) || y.Replica == nil {
 			continue
@@ -175,7 +176,21 @@ func (w *World) publish(x *Node, p replica.Published) {
 	}
 }
 
-func decode(row oplog.Row, from keys.Public) replica.Arrived {
+// decode does once what every receiver would do: the bytes are the same for all of them.
+func (w *World) decode(row oplog.Row, from keys.Public) replica.Arrived {
+	if row.ID.IsZero() {
+		row.ID = mesh.Sum(row.Header)
+	}
+	in, ok := w.decoded[row.ID]
+	if !ok {
+		in = decode(row)
+		w.decoded[row.ID] = in
+	}
+	in.From = from
+	return in
+}
+
+func decode(row oplog.Row) replica.Arrived {
 	op, err := operation.Decode(row.Header)
 	if err == nil {
 		err = op.SetBody(row.Body)
@@ -187,7 +202,7 @@ func decode(row oplog.Row, from keys.Public) replica.Arrived {
 		panic(err) // the simulation only carries what a node wrote
 	}
 	ev, _ := event.Decode(row.Body)
-	return replica.Arrived{Op: op, Event: ev, From: from}
+	return replica.Arrived{Op: op, Event: ev}
 }
 
 // Cut cuts or heals the link between two nodes.
@@ -217,7 +232,7 @@ func (w *World) Sync(x, y *Node) {
 	}
 	if y.Replica.TrustDigest() != x.Replica.TrustDigest() {
 		for _, t := range x.Replica.Trust() {
-			a := decode(oplog.Row{Header: t.Header, Body: t.Body}, x.Key.Public())
+			a := w.decode(oplog.Row{Header: t.Header, Body: t.Body}, x.Key.Public())
 			w.Do(y, replica.ArrivedTrust{Op: a.Op, Event: a.Event, From: a.From})
 			if y.Replica == nil {
 				return
@@ -231,7 +246,7 @@ func (w *World) Sync(x, y *Node) {
 	}
 	for _, s := range sends {
 		for _, row := range w.rows(x, s) {
-			w.Do(y, decode(row, x.Key.Public()))
+			w.Do(y, w.decode(row, x.Key.Public()))
 			if y.Replica == nil {
 				return
 			}

@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"math"
+
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/operation"
@@ -47,6 +49,7 @@ func (r *Replica) freeze(l *oplog.Log, a, b oplog.Row, common uint32, from keys.
 	}
 	if l.Key.Author == r.self && l.Instance.Incarnation == r.meta.Incarnation {
 		r.newIncarnation("another instance signed with our key")
+		r.catchUp() // our objects are stated anew where the log that stands says something else
 	}
 }
 
@@ -134,10 +137,22 @@ func (r *Replica) releaseVoid(o *object, c mesh.Claim, at mesh.Position) {
 	r.touch(o)
 }
 
-// aboveCommon reports whether a position of a forked log stands above what both branches share.
-func (r *Replica) aboveCommon(l *oplog.Log, seq uint32) bool {
-	return l.Limit != nil && (l.Limit.None || seq > l.Limit.Height)
+// uncertain reports whether a position of a forked log may stand above what both branches share. Whoever
+// knows the fork only from the log that covers the forked one doesn't know where that is: then all of it may.
+func (r *Replica) uncertain(p mesh.Position) bool {
+	if l := r.logs[p.Log]; l != nil && l.Frozen {
+		return l.Limit != nil && (l.Limit.None || p.Seq > l.Limit.Height)
+	}
+	for _, c := range r.covers[p.Log.Author].Covers {
+		if c.Log == p.Log {
+			return c.Height == coversFork
+		}
+	}
+	return false
 }
+
+// coversFork is the height with which a forked log is covered: nothing of it can count any more.
+const coversFork = math.MaxUint32
 
 // arrivedTrust takes in a trust operation that came outside its log. It never enters a log by that way.
 func (r *Replica) arrivedTrust(in ArrivedTrust) {

@@ -304,7 +304,7 @@ func (r *Replica) stageRow(l *oplog.Log, op *operation.Operation, ev *event.Even
 	}
 	if l.Staged == nil {
 		l.Staged = &oplog.Run{Begin: op.Seq}
-		delete(r.runs, l.Key)
+		delete(r.runs, runKey{l.Key, true})
 	}
 	l.Staged = &oplog.Run{Begin: l.Staged.Begin, Next: op.Seq + 1, Head: op.ID}
 	r.keepRow(l, op, from)
@@ -314,7 +314,7 @@ func (r *Replica) stageRow(l *oplog.Log, op *operation.Operation, ev *event.Even
 // unstage gives the staged run up for the chain.
 func (r *Replica) unstage(l *oplog.Log) {
 	l.Staged = nil
-	delete(r.runs, l.Key)
+	delete(r.runs, runKey{l.Key, true})
 }
 
 func (r *Replica) keepRow(l *oplog.Log, op *operation.Operation, from keys.Public) {
@@ -332,9 +332,10 @@ func (r *Replica) keepRow(l *oplog.Log, op *operation.Operation, from keys.Publi
 func (r *Replica) mergeEvent(l *oplog.Log, seq uint32, ev *event.Event) {
 	at := mesh.Position{Log: l.Key, Incarnation: l.Instance.Incarnation, Seq: seq}
 	zone := l.Instance.Zone
+	staged := seq >= l.Next
 	switch {
 	case ev == nil:
-		r.runPartUnreadable(l)
+		r.runPartUnreadable(l, staged)
 		r.report(Decision{Reason: Quarantined, Zone: zone, Log: l.Key, Seq: seq})
 	case ev.Update != nil, ev.Delete != nil, ev.Release != nil:
 		r.mergeClaims(l, at, ev)
@@ -342,17 +343,17 @@ func (r *Replica) mergeEvent(l *oplog.Log, seq uint32, ev *event.Event) {
 		r.mergeHeights(zone, ev.Ack.Heights)
 	case ev.SnapshotBegin != nil:
 		r.mergeHeights(zone, ev.SnapshotBegin.Heights)
-		r.runBegins(l, seq, ev.SnapshotBegin)
+		r.runBegins(l, seq, staged, ev.SnapshotBegin)
 	case ev.SnapshotChunk != nil:
-		r.mergeChunk(l, at, ev)
+		r.mergeChunk(l, at, staged, ev)
 	case ev.SnapshotEnd != nil:
-		r.runEnds(l, seq, ev.SnapshotEnd)
+		r.runEnds(l, seq, staged, ev.SnapshotEnd)
 	case isTrust(ev):
 		r.keepTrustRow(l, seq)
 	case ev.Report != nil:
 		// Kept in its log and relayed; what it says concerns strategies other than the default one.
 	default:
-		r.runPartUnreadable(l)
+		r.runPartUnreadable(l, staged)
 		r.report(Decision{Reason: Quarantined, Zone: zone, Log: l.Key, Seq: seq})
 	}
 }

@@ -21,10 +21,7 @@ type pruneJob struct {
 
 // prune deletes the next batch of rows that nobody needs.
 func (r *Replica) prune() {
-	if len(r.prunes) == 0 {
-		return
-	}
-	if r.pruneOne(&r.prunes[0]) {
+	for len(r.prunes) > 0 && len(r.fx.Persist.Prune) == 0 && r.pruneOne(&r.prunes[0]) {
 		r.prunes = slices.Delete(r.prunes, 0, 1)
 	}
 	r.wakeNow = r.wakeNow || len(r.prunes) > 0
@@ -37,6 +34,11 @@ func (r *Replica) pruneOne(j *pruneJob) bool {
 	case l == nil:
 		return true
 	case j.span != (oplog.Span{}):
+		// Meanwhile the chain may have reached rows of the abandoned run, or another run begun.
+		j.span.From = max(j.span.From, l.Next)
+		if l.Staged != nil {
+			j.span.To = min(j.span.To, l.Staged.Begin)
+		}
 		j.span.From = r.pruneBatch(j.span.Log, j.span.From, j.span.To)
 		return j.span.From >= j.span.To
 	case j.drop:
@@ -62,7 +64,8 @@ func (r *Replica) dropLog(l *oplog.Log) bool {
 		return false
 	}
 	delete(r.logs, l.Key)
-	delete(r.runs, l.Key)
+	delete(r.runs, runKey{l.Key, false})
+	delete(r.runs, runKey{l.Key, true})
 	r.writeLog(l.Key)
 	r.report(Decision{Reason: LogDropped, Zone: l.Instance.Zone, Log: l.Key})
 	return true

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -74,7 +75,7 @@ type Replica struct {
 	members  map[keys.Public]mesh.Zone // admitted keys; empty zone: their first operation decides
 	bindings map[keys.Public]oplog.Binding
 	logs     map[mesh.LogKey]*oplog.Log
-	runs     map[mesh.LogKey]*run // snapshot runs in progress, of any author
+	runs     map[runKey]*run // snapshot runs in progress, of any author
 	covers   map[keys.Public]event.SnapshotBegin
 	pending  pendingBuffer
 	pruned   map[mesh.LogKey]*operation.Operation // the last one seen from before a log's start
@@ -109,7 +110,7 @@ func New(cfg Config, idx *oplog.Index, reader oplog.Reader, now time.Time) (*Rep
 		members:  make(map[keys.Public]mesh.Zone),
 		bindings: make(map[keys.Public]oplog.Binding),
 		logs:     make(map[mesh.LogKey]*oplog.Log),
-		runs:     make(map[mesh.LogKey]*run),
+		runs:     make(map[runKey]*run),
 		covers:   make(map[keys.Public]event.SnapshotBegin),
 		pending:  newPendingBuffer(),
 		pruned:   make(map[mesh.LogKey]*operation.Operation),
@@ -149,6 +150,8 @@ func (r *Replica) load(idx *oplog.Index) {
 		if l.Pruned < l.Start {
 			r.prunes = append(r.prunes, pruneJob{log: l.Key})
 		}
+		// Rows of a run that was abandoned just before a crash.
+		r.prunes = append(r.prunes, pruneJob{log: l.Key, span: oplog.Span{Log: l.Key, From: l.Next, To: math.MaxUint32}})
 	}
 	for a, c := range idx.Covers {
 		r.covers[a] = c

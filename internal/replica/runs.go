@@ -18,8 +18,14 @@ type run struct {
 	bad    string // why the run can end nothing; empty: it is whole so far
 }
 
+// runKey names a run: a log may have one open in its chain and one staged beyond it.
+type runKey struct {
+	log    mesh.LogKey
+	staged bool
+}
+
 // runBegins opens a run. A later begin abandons an unfinished one.
-func (r *Replica) runBegins(l *oplog.Log, seq uint32, b *event.SnapshotBegin) {
+func (r *Replica) runBegins(l *oplog.Log, seq uint32, staged bool, b *event.SnapshotBegin) {
 	st := &run{begin: seq, opened: *b, digest: event.NewDigest()}
 	for _, c := range b.Covers {
 		if c.Log.Author != l.Key.Author || c.Incarnation >= l.Instance.Incarnation ||
@@ -30,22 +36,22 @@ func (r *Replica) runBegins(l *oplog.Log, seq uint32, b *event.SnapshotBegin) {
 	if b.Floor > l.Instance.Incarnation {
 		st.bad = "its floor is above its own incarnation"
 	}
-	r.runs[l.Key] = st
-	if l.Staged == nil {
+	r.runs[runKey{l.Key, staged}] = st
+	if !staged {
 		l.Run = &oplog.Run{Begin: seq}
 	}
 }
 
 // runOf returns the open run of a log, rebuilding it from the stored rows after a restart.
-func (r *Replica) runOf(l *oplog.Log) *run {
-	if st := r.runs[l.Key]; st != nil {
+func (r *Replica) runOf(l *oplog.Log, staged bool) *run {
+	if st := r.runs[runKey{l.Key, staged}]; st != nil {
 		return st
 	}
 	from, to := uint32(0), l.Next
 	switch {
-	case l.Staged != nil:
+	case staged && l.Staged != nil:
 		from, to = l.Staged.Begin, l.Staged.Next
-	case l.Run != nil:
+	case !staged && l.Run != nil:
 		from = l.Run.Begin
 	default:
 		return nil
@@ -59,8 +65,8 @@ func (r *Replica) runOf(l *oplog.Log) *run {
 				st.bad = "a part cannot be read"
 			}
 		case ev.SnapshotBegin != nil:
-			r.runBegins(l, row.Seq, ev.SnapshotBegin)
-			st = r.runs[l.Key]
+			r.runBegins(l, row.Seq, staged, ev.SnapshotBegin)
+			st = r.runs[runKey{l.Key, staged}]
 		case ev.SnapshotChunk != nil && st != nil:
 			st.add(ev.SnapshotChunk)
 		}
@@ -78,18 +84,18 @@ func (st *run) add(c *event.SnapshotChunk) {
 }
 
 // runPartUnreadable notes that something inside a run cannot be read: it may have been a chunk.
-func (r *Replica) runPartUnreadable(l *oplog.Log) {
-	if st := r.runOf(l); st != nil {
+func (r *Replica) runPartUnreadable(l *oplog.Log, staged bool) {
+	if st := r.runOf(l, staged); st != nil {
 		st.bad = "a part cannot be read"
 	}
 }
 
 // mergeChunk merges the statements of a chunk, each as of the chunk's own position.
-func (r *Replica) mergeChunk(l *oplog.Log, at mesh.Position, ev *event.Event) {
-	if st := r.runs[l.Key]; st != nil {
+func (r *Replica) mergeChunk(l *oplog.Log, at mesh.Position, staged bool, ev *event.Event) {
+	if st := r.runs[runKey{l.Key, staged}]; st != nil {
 		st.add(ev.SnapshotChunk)
 	} else {
-		r.runOf(l) // after a restart: the rows are read back, this chunk's among them
+		r.runOf(l, staged) // after a restart: the rows are read back, this chunk's among them
 	}
 	r.mergeClaims(l, at, ev)
 	for i := range ev.SnapshotChunk.Entries {
@@ -101,18 +107,19 @@ func (r *Replica) mergeChunk(l *oplog.Log, at mesh.Position, ev *event.Event) {
 
 // runEnds closes a run. If count and digest hold, the log begins at the run from now on: what it said before
 // and didn't restate has ended, and so has what the run covers of earlier logs.
-func (r *Replica) runEnds(l *oplog.Log, seq uint32, end *event.SnapshotEnd) {
-	st := r.runOf(l)
-	delete(r.runs, l.Key)
+func (r *Replica) runEnds(l *oplog.Log, seq uint32, staged bool, end *event.SnapshotEnd) {
+	st := r.runOf(l, staged)
+	delete(r.runs, runKey{l.Key, staged})
 	if st == nil {
 		return // the end of a run whose begin was abandoned
 	}
-	staged := l.Staged != nil
 	count, digest := st.digest.Sum()
 	if st.bad == "" && (count != end.Count || digest != end.Digest) {
 		st.bad = fmt.Sprintf("%d entries, its end says %d, or the digest differs", count, end.Count)
 	}
-	l.Run = nil
+	if !staged {
+		l.Run = nil
+	}
 	if st.bad != "" {
 		if staged {
 			r.prunes = append(r.prunes, pruneJob{log: l.Key, span: oplog.Span{Log: l.Key, From: l.Staged.Begin, To: l.Staged.Next}})
@@ -122,7 +129,9 @@ func (r *Replica) runEnds(l *oplog.Log, seq uint32, end *event.SnapshotEnd) {
 		return
 	}
 	if staged {
-		// The gap is bridged: the run is the chain now.
+		// The gap is bridged: the run is the chain now, and one that was open in the old chain is abandoned.
+		l.Run = nil
+		delete(r.runs, runKey{l.Key, false})
 		l.Ops, l.Bytes = uint64(l.Staged.Next-st.begin), 0
 		l.Next, l.Head, l.Staged = l.Staged.Next, l.Staged.Head, nil
 		r.pending.below(l.Key, l.Next)
@@ -161,8 +170,8 @@ func (r *Replica) cover(l *oplog.Log, st *run) {
 }
 
 // sweep ends the claims that a finished run of l didn't restate: those of l below its begin, and those of
-// earlier logs that it covers. A claim above the limit of a forked log that is covered was never certain:
-// its object is released, not deleted.
+// earlier logs that it covers. A claim of a forked log may never have been meant: its object is released, not
+// deleted.
 func (r *Replica) sweep(l *oplog.Log) {
 	for _, o := range r.sortedObjects() {
 		cur := o.claim(l.Instance.Zone)
@@ -170,7 +179,7 @@ func (r *Replica) sweep(l *oplog.Log) {
 			continue
 		}
 		c := *cur
-		if from := r.logs[c.At.Log]; from != nil && from.Frozen && c.At.Log != l.Key && r.aboveCommon(from, c.At.Seq) {
+		if c.At.Log != l.Key && r.uncertain(c.At) {
 			r.releaseVoid(o, c, mesh.Position{Log: l.Key, Incarnation: l.Instance.Incarnation, Seq: l.Start})
 			continue
 		}

@@ -189,8 +189,7 @@ func (r *Replica) coverEarlier() {
 }
 
 // coverable lists the earlier logs of ours that a snapshot may cover: forked ones, and those read back in
-// full while the cluster was the same. For a forked log the height is the highest there is: nothing of it
-// can count any more.
+// full while the cluster was the same.
 func (r *Replica) coverable() (covers []event.Cover, floor mesh.Incarnation) {
 	floor = r.covers[r.self].Floor
 	for _, l := range r.sortedLogs() {
@@ -200,7 +199,7 @@ func (r *Replica) coverable() (covers []event.Cover, floor mesh.Incarnation) {
 		c := event.Cover{Log: l.Key, Incarnation: l.Instance.Incarnation, Height: l.Height(), Head: l.Head}
 		switch {
 		case l.Frozen:
-			c.Height = ^uint32(0)
+			c.Height = coversFork
 		case l.Staged != nil || r.start.known[l.Key] > l.Next:
 			continue
 		case !r.sameCluster(l):
