@@ -134,7 +134,9 @@ func (n *Node) validateGossip(ctx context.Context, from peer.ID, m *pubsub.Messa
 		case j.reason != "":
 			n.metrics.refused(j.reason)
 			return pubsub.ValidationReject
-		case j.held, j.hint, n.peers.get(j.op.Author) == nil:
+		case j.held:
+			return pubsub.ValidationAccept // to be passed on: others may not hold it
+		case j.hint, n.peers.get(j.op.Author) == nil:
 			return pubsub.ValidationIgnore
 		}
 		m.ValidatorData = gossiped{job: j}
@@ -162,15 +164,15 @@ func verdictOf(err error) pubsub.ValidationResult {
 }
 
 // readGossip hands what was validated to the loop and to presence, until ctx ends.
-func (n *Node) readGossip(ctx context.Context) error {
+func (n *Node) readGossip(ctx context.Context, from *gossip) error {
 	for {
-		m, err := n.gossip.sub.Next(ctx)
+		m, err := from.sub.Next(ctx)
 		if err != nil {
 			return nil // only when ctx ends
 		}
 		g, ok := m.ValidatorData.(gossiped)
 		if !ok {
-			continue // our own
+			continue // our own, or held already
 		}
 		n.metrics.received("", typeGossip)
 		if g.beat != nil {
@@ -191,7 +193,7 @@ func (n *Node) readGossip(ctx context.Context) error {
 
 // needGossip reports whether some admitted zone is beyond our direct links.
 func (n *Node) needGossip() bool {
-	if n.gossip == nil {
+	if n.gossip.Load() == nil {
 		return false
 	}
 	all := n.peers.all()
@@ -206,8 +208,9 @@ func (n *Node) needGossip() bool {
 	return false
 }
 
+// gossipOperation is for operations of our own, while needGossip.
 func (n *Node) gossipOperation(op replica.Published) {
-	if len(op.Header)+len(op.Body)+64 > gossipMax || !n.needGossip() {
+	if len(op.Header)+len(op.Body)+64 > gossipMax {
 		return
 	}
 	n.gossipSend(encodeOp(kindLive, op.Header, op.Body))
@@ -228,11 +231,11 @@ func (n *Node) gossipSend(frame []byte) {
 }
 
 // writeGossip publishes what was queued: Publish runs the validators itself, which the loop need not wait for.
-func (n *Node) writeGossip(ctx context.Context) error {
+func (n *Node) writeGossip(ctx context.Context, to *gossip) error {
 	for {
 		select {
 		case frame := <-n.gossipOut:
-			if err := n.gossip.topic.Publish(ctx, frame); err != nil && ctx.Err() == nil {
+			if err := to.topic.Publish(ctx, frame); err != nil && ctx.Err() == nil {
 				n.log.Debug("gossip", "err", err)
 			}
 		case <-ctx.Done():

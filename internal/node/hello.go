@@ -141,14 +141,26 @@ func (n *Node) greet(ctx context.Context, c network.Conn) (hello, error) {
 	if err != nil {
 		return hello{}, fmt.Errorf("hello: %w", err)
 	}
-	defer func() { _ = s.Reset() }() // after a clean Close this does nothing
+	h, err := n.exchangeHello(s, key)
+	if err != nil && !wasRefused(err) {
+		_ = s.Reset()
+		return hello{}, fmt.Errorf("hello: %w", err)
+	}
+	if closing := s.Close(); err == nil {
+		err = closing
+	}
+	return h, err
+}
+
+// exchangeHello is the part of the side that speaks first.
+func (n *Node) exchangeHello(s network.Stream, key keys.Public) (hello, error) {
 	_ = s.SetDeadline(time.Now().Add(helloTimeout))
 	if _, err := s.Write(encodeHello(n.ownHello())); err != nil {
-		return hello{}, fmt.Errorf("hello: %w", err)
+		return hello{}, err
 	}
 	k, b, err := newFrameReader(s, nil).next()
 	if err != nil {
-		return hello{}, fmt.Errorf("hello: %w", err)
+		return hello{}, err
 	}
 	switch k {
 	case kindRefusal:
@@ -156,7 +168,7 @@ func (n *Node) greet(ctx context.Context, c network.Conn) (hello, error) {
 		if err != nil {
 			return hello{}, err
 		}
-		return hello{}, fmt.Errorf("hello: the other side %w", r)
+		return hello{}, fmt.Errorf("the other side %w", r)
 	case kindHello:
 	default:
 		return hello{}, malformed("kind %d as an answer to hello", k)
@@ -168,30 +180,41 @@ func (n *Node) greet(ctx context.Context, c network.Conn) (hello, error) {
 	if r := n.judge(key, h); r != nil {
 		n.metrics.refused(r.Reason)
 		_, _ = s.Write(encodeRefusal(*r)) // so that it is shown there, too
-		_ = s.Close()
-		return hello{}, fmt.Errorf("hello: %w", *r)
+		return hello{}, *r
 	}
-	return h, s.Close()
+	return h, nil
 }
 
 // answerHello serves the hello protocol: the other side opened the connection and speaks first.
 func (n *Node) answerHello(s network.Stream) {
-	defer func() { _ = s.Reset() }()
 	_ = s.SetDeadline(time.Now().Add(helloTimeout))
+	if err := n.hearHello(s); err != nil {
+		n.log.Debug("hello", "peer", s.Conn().RemotePeer().String(), "err", err)
+		_ = s.Reset()
+		return
+	}
+	_ = s.Close()
+}
+
+// hearHello returns nil once everything was said, be it a refusal.
+func (n *Node) hearHello(s network.Stream) error {
 	key, err := keyOf(s.Conn().RemotePeer())
 	if err != nil {
-		return
+		return err
 	}
 	r := newFrameReader(s, nil)
 	k, b, err := r.next()
-	if err != nil || k != kindHello {
-		n.metrics.refused(refusedMalformed)
-		return
+	if err != nil {
+		return err
+	}
+	if k != kindHello {
+		n.metrics.refused(refusedOrder)
+		return errUnexpected
 	}
 	h, err := decodeHello(b)
 	if err != nil {
 		n.metrics.refused(refusalOf(err))
-		return
+		return err
 	}
 	if no := n.judge(key, h); no != nil {
 		n.metrics.refused(no.Reason)
@@ -199,22 +222,24 @@ func (n *Node) answerHello(s network.Stream) {
 		if p := n.peers.get(key); p != nil {
 			p.failed(*no)
 		}
-		_, _ = s.Write(encodeRefusal(*no))
-		_ = s.Close()
-		return
+		_, err := s.Write(encodeRefusal(*no))
+		return err
 	}
 	p := n.peers.get(key)
+	if p == nil {
+		return errors.New("no member any more")
+	}
 	p.greeted(s.Conn().ID(), h)
 	if _, err := s.Write(encodeHello(n.ownHello())); err != nil {
-		return
+		return err
 	}
-	// Its half is closed when it accepted ours; a refusal is shown here, too.
+	// The other side ends the stream when it accepted ours; a refusal is shown here, too.
 	if k, b, err := r.next(); err == nil && k == kindRefusal {
 		if no, err := decodeRefusal(b); err == nil {
-			p.failed(fmt.Errorf("hello: the other side %w", no))
+			p.failed(fmt.Errorf("the other side %w", no))
 		}
 	}
-	_ = s.Close()
+	return nil
 }
 
 // judge says why a hello is not acceptable, or nil. In an open mesh the sender becomes a member here.

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"dcp.hiro.io/mesh/internal/keys"
+	"dcp.hiro.io/mesh/internal/mesh"
 )
 
 const (
@@ -58,9 +59,10 @@ type link struct {
 	in, out meter
 	reading atomic.Bool // the reader waits for the peer, not for our own loop
 
-	control, live, bulk chan []byte // never closed
-	liveBytes           atomic.Int64
-	pipe                chan item // from read to feed; never closed
+	control, live chan []byte // never closed
+	bulk          chan outgoing
+	liveBytes     atomic.Int64
+	pipe          chan item // from read to feed; never closed
 
 	known heights
 	ask   asker
@@ -78,7 +80,7 @@ func newLink(n *Node, p *peerEntry, s network.Stream, h hello, ours bool) *link 
 		node: n, peer: p, s: s, ours: ours, hello: h, since: n.cfg.Now(),
 		control: make(chan []byte, controlLane),
 		live:    make(chan []byte, liveLane),
-		bulk:    make(chan []byte, bulkLane),
+		bulk:    make(chan outgoing, bulkLane),
 		pipe:    make(chan item, pipeItems),
 		ended:   make(chan struct{}),
 		gone:    make(chan struct{}),
@@ -155,10 +157,18 @@ func (l *link) sendLive(frame []byte) bool {
 	}
 }
 
+// outgoing is a bulk frame. What the peer holds is only noted when it is written: a live operation must not
+// overtake those before it.
+type outgoing struct {
+	frame []byte
+	log   mesh.LogKey // of an operation
+	next  uint32      // 0: no operation
+}
+
 // sendBulk waits for room on the bulk lane.
-func (l *link) sendBulk(ctx context.Context, frame []byte) error {
+func (l *link) sendBulk(ctx context.Context, o outgoing) error {
 	select {
-	case l.bulk <- frame:
+	case l.bulk <- o:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -179,7 +189,8 @@ func (l *link) write(ctx context.Context) error {
 			case frame = <-l.control:
 			case frame = <-l.live:
 				l.liveBytes.Add(-int64(len(frame)))
-			case frame = <-l.bulk:
+			case o := <-l.bulk:
+				frame = l.takeBulk(o)
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
@@ -208,11 +219,18 @@ func (l *link) nextFrame() ([]byte, bool) {
 	default:
 	}
 	select {
-	case f := <-l.bulk:
-		return f, true
+	case o := <-l.bulk:
+		return l.takeBulk(o), true
 	default:
 	}
 	return nil, false
+}
+
+func (l *link) takeBulk(o outgoing) []byte {
+	if o.next > 0 {
+		l.known.learn(o.log, o.next)
+	}
+	return o.frame
 }
 
 // part ends a link after our goodbye was written: the other side answers by ending it.

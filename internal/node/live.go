@@ -52,6 +52,7 @@ func (a *announcer) take() map[mesh.LogKey]head {
 func (n *Node) published(ops []replica.Published) {
 	links := n.peers.links()
 	gains := map[keys.Public]int{}
+	gossip := n.needGossip()
 	for _, op := range ops {
 		n.announce.add(head{op.Log, op.Instance, op.Seq + 1, op.ID})
 		if op.From != n.self {
@@ -70,7 +71,9 @@ func (n *Node) published(ops []replica.Published) {
 				l.known.learn(op.Log, op.Seq+1)
 			}
 		}
-		n.gossipOperation(op)
+		if gossip {
+			n.gossipOperation(op)
+		}
 	}
 	for _, l := range links {
 		if g := gains[l.key()]; g > 0 {

@@ -161,14 +161,14 @@ func (n *Node) keepDialling(p *peerEntry) {
 	}
 }
 
-// closeUnused closes a connection that carries no link of the peer.
-func (p *peerEntry) closeUnused(c network.Conn) {
+// closeUnused closes a connection that carries no link of the peer, for the reason that a link on it ended.
+func (p *peerEntry) closeUnused(c network.Conn, code network.StreamErrorCode) {
 	for _, l := range p.current() {
 		if l.s.Conn().ID() == c.ID() {
 			return
 		}
 	}
-	_ = c.Close() // whether it was open or not
+	_ = c.CloseWithError(network.ConnErrorCode(code)) // whether it was open or not
 }
 
 // setMembers replaces the members of the failure detector.

@@ -43,9 +43,9 @@ type Node struct {
 	lag      lagClock
 
 	helloID, syncID protocol.ID
-	host            host.Host   // set by Run before anything that uses it starts
-	gossip          *gossip     // as host; nil: off
-	gossipOut       chan []byte // capacity gossipQueue, never closed; what finds no room is dropped
+	host            host.Host              // set by Run before anything that uses it starts
+	gossip          atomic.Pointer[gossip] // nil: off, or not begun
+	gossipOut       chan []byte            // capacity gossipQueue, never closed; what finds no room is dropped
 
 	received, sent atomic.Uint64 // bytes on all links
 

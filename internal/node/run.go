@@ -144,11 +144,13 @@ func (n *Node) openNetwork(ctx context.Context, work func(func(context.Context) 
 	n.host.SetStreamHandler(n.helloID, n.answerHello)
 	n.host.SetStreamHandler(n.syncID, n.answerSync)
 	if n.cfg.Gossip {
-		if n.gossip, err = newGossip(ctx, n); err != nil {
+		g, err := newGossip(ctx, n)
+		if err != nil {
 			return fmt.Errorf("start gossip: %w", err)
 		}
-		work(n.readGossip)
-		work(n.writeGossip)
+		n.gossip.Store(g)
+		work(func(ctx context.Context) error { return n.readGossip(ctx, g) })
+		work(func(ctx context.Context) error { return n.writeGossip(ctx, g) })
 	}
 	work(func(ctx context.Context) error { return n.verifier.run(ctx, runtime.GOMAXPROCS(0)) })
 	err = listen(n.host, &n.cfg, func(got int, err error) {
@@ -191,7 +193,7 @@ func (n *Node) startLink(p *peerEntry, s network.Stream, h hello, ours bool) {
 		if o == l {
 			n.metrics.refused(refusedDuplicate)
 			_ = s.ResetWithError(codeDuplicate)
-			p.closeUnused(s.Conn())
+			p.closeUnused(s.Conn(), codeDuplicate)
 			return
 		}
 		o.end(errReplaced)
@@ -208,7 +210,7 @@ func (n *Node) runLink(ctx context.Context, p *peerEntry, l *link) {
 	if !p.remove(l) {
 		n.presence.linkDown(p.key)
 	}
-	p.closeUnused(l.s.Conn())
+	p.closeUnused(l.s.Conn(), l.code(err))
 	level := slog.LevelDebug
 	if !isClosed(err) {
 		level = slog.LevelWarn

@@ -85,7 +85,7 @@ func (l *link) serveRound(ctx context.Context, round uint32, theirs []oplog.Have
 	if err != nil {
 		return fmt.Errorf("compare logs: %w", err)
 	}
-	if err := l.sendBulk(ctx, encodePreSync(l.estimate(round, sends))); err != nil {
+	if err := l.sendBulk(ctx, outgoing{frame: encodePreSync(l.estimate(round, sends))}); err != nil {
 		return err
 	}
 	for _, s := range sends {
@@ -97,14 +97,14 @@ func (l *link) serveRound(ctx context.Context, round uint32, theirs []oplog.Have
 			return err
 		}
 	}
-	return l.sendBulk(ctx, encodeDone(round))
+	return l.sendBulk(ctx, outgoing{frame: encodeDone(round)})
 }
 
 func (l *link) serveTrust(ctx context.Context, ops []oplog.TrustOp) error {
 	for len(ops) > 0 {
 		var frame []byte
 		frame, ops = encodeTrustOps(ops)
-		if err := l.sendBulk(ctx, frame); err != nil {
+		if err := l.sendBulk(ctx, outgoing{frame: frame}); err != nil {
 			return err
 		}
 	}
@@ -140,10 +140,10 @@ func (l *link) serveLog(ctx context.Context, s oplog.Send) error {
 			return nil
 		}
 		for _, row := range rows {
-			if err := l.sendBulk(ctx, encodeOp(kindOperation, row.Header, row.Body)); err != nil {
+			o := outgoing{encodeOp(kindOperation, row.Header, row.Body), s.Log, row.Seq + 1}
+			if err := l.sendBulk(ctx, o); err != nil {
 				return err
 			}
-			l.known.learn(s.Log, row.Seq+1)
 		}
 		from = rows[len(rows)-1].Seq + 1
 		if from == 0 || l.serve.again() {
@@ -167,7 +167,7 @@ func (l *link) serveEvidence(ctx context.Context, s oplog.Send) error {
 			continue
 		}
 		for _, row := range []oplog.Row{e.A, e.B} {
-			if err := l.sendBulk(ctx, encodeOp(kindOperation, row.Header, row.Body)); err != nil {
+			if err := l.sendBulk(ctx, outgoing{frame: encodeOp(kindOperation, row.Header, row.Body)}); err != nil {
 				return err
 			}
 		}
