@@ -84,7 +84,7 @@ func (d *disk) realDir(dir string) error {
 	return nil
 }
 
-// stat looks at a regular file that lies in real folders.
+// stat looks at a regular file that lies in real folders. Where a folder stands there is no file.
 func (d *disk) stat(p string) (fs.FileInfo, error) {
 	if dir := path.Dir(p); dir != "." {
 		if err := d.realDir(dir); err != nil {
@@ -97,6 +97,8 @@ func (d *disk) stat(p string) (fs.FileInfo, error) {
 		return nil, err
 	case fi.Mode()&fs.ModeSymlink != 0:
 		return nil, errSymlink
+	case fi.IsDir():
+		return nil, fmt.Errorf("a folder: %w", fs.ErrNotExist)
 	case !fi.Mode().IsRegular():
 		return nil, errKind
 	}

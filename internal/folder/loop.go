@@ -38,6 +38,7 @@ type loop struct {
 	hot, cold line                         // files to read: reported changes first
 	writing   map[string]struct{}          // files that are open and change: they are read when they arrive
 	settling  map[string]settling          // files that may still be changing
+	strangers map[string]struct{}          // files below mesh/ that are no replicas and never were
 	gone      map[mesh.ObjectKey]time.Time // objects without a file: when to prove it
 	wanted    map[mesh.ObjectKey]struct{}  // probes without an answer yet
 	out       []replica.Input              // reports for the sink
@@ -67,12 +68,13 @@ type settling struct {
 func newLoop(f *Folder, sink func(context.Context, ...replica.Input) error) *loop {
 	return &loop{
 		f: f, sink: sink,
-		scans:    make(chan []listing, 1), // one scan at a time: it never waits
-		writing:  map[string]struct{}{},
-		settling: map[string]settling{},
-		gone:     map[mesh.ObjectKey]time.Time{},
-		wanted:   map[mesh.ObjectKey]struct{}{},
-		gated:    true,
+		scans:     make(chan []listing, 1), // one scan at a time: it never waits
+		writing:   map[string]struct{}{},
+		settling:  map[string]settling{},
+		strangers: map[string]struct{}{},
+		gone:      map[mesh.ObjectKey]time.Time{},
+		wanted:    map[mesh.ObjectKey]struct{}{},
+		gated:     true,
 	}
 }
 
@@ -94,7 +96,7 @@ func (l *loop) run(ctx context.Context) error {
 		l.readFiles(ctx)
 		l.finishFirstPass()
 		l.flush(ctx)
-		if l.hot.empty() && l.cold.empty() {
+		if l.hot.empty() && (l.cold.empty() || l.held()) {
 			timer.Reset(max(time.Until(l.deadline()), 0))
 			l.wait(ctx, timer.C)
 		}
@@ -275,10 +277,7 @@ func (l *loop) detach(d *disk) {
 
 // finishFirstPass reports that everything was reported once everything that was found is read.
 func (l *loop) finishFirstPass() {
-	if !l.first || l.scanning || !l.hot.empty() || !l.cold.empty() {
-		return
-	}
-	if len(l.settling) > 0 && l.now.Before(l.firstMost) {
+	if !l.first || l.held() || !l.hot.empty() || !l.cold.empty() {
 		return
 	}
 	l.first = false
@@ -289,6 +288,13 @@ func (l *loop) finishFirstPass() {
 	l.openGate()
 	l.f.queue.hurry()
 	l.rearm()
+}
+
+// held reports whether the first pass waits for files to come to rest. Until then it reads none, so that it can
+// take them in order of their paths: of several files that define one object the first counts, and no other may
+// be reported before it.
+func (l *loop) held() bool {
+	return l.first && (l.scanning || len(l.settling) > 0 && l.now.Before(l.firstMost))
 }
 
 // requests takes over what the engine asked for.
@@ -403,7 +409,11 @@ func (l *loop) due() {
 			continue
 		}
 		delete(l.settling, p)
-		l.hot.add(p, true)
+		if l.first {
+			l.cold.add(p, true)
+		} else {
+			l.hot.add(p, true)
+		}
 	}
 	l.prove(d)
 }

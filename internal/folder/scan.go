@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"time"
 
 	"dcp.hiro.io/mesh/internal/mesh"
@@ -110,6 +111,11 @@ func (l *loop) compare(found listing) {
 			l.cold.add(p, false)
 		}
 	}
+	for p := range l.strangers {
+		if _, is := seen[p]; !is && under(found.dir, p) {
+			l.cold.add(p, false)
+		}
+	}
 }
 
 // lookAt returns how a file was last read. Folder.mu is held.
@@ -178,6 +184,11 @@ func (l *loop) change(c change) {
 			}
 		}
 		l.f.mu.Unlock()
+		for p := range l.strangers {
+			if under(c.path, p) {
+				l.hot.add(p, false)
+			}
+		}
 	case writing:
 		l.writing[c.path] = struct{}{}
 	case arrived:
@@ -195,12 +206,15 @@ func (l *loop) readFiles(ctx context.Context) {
 	if d == nil {
 		return
 	}
+	if l.first && !l.held() {
+		slices.Sort(l.cold.order)
+	}
 	for range share {
 		from := &l.hot
 		if from.empty() {
 			from = &l.cold
 		}
-		if from.empty() {
+		if from.empty() || from == &l.cold && l.held() {
 			return
 		}
 		p, whole := from.take()
@@ -263,9 +277,11 @@ func (l *loop) readReplica(d *disk, p string, whole bool) {
 		return
 	}
 	if err != nil {
+		l.strangers[p] = struct{}{}
 		l.f.put(p, foreign(p, withoutPath(err)))
 		return
 	}
+	delete(l.strangers, p)
 	o, content, err := readReplica(p, data)
 	l.f.mu.Lock()
 	defer l.f.mu.Unlock()
@@ -275,6 +291,7 @@ func (l *loop) readReplica(d *disk, p string, whole bool) {
 	now := time.Now()
 	switch {
 	case err != nil && known == nil:
+		l.strangers[p] = struct{}{}
 		l.f.problems.put(p, now, foreign(p, err))
 		return
 	case err != nil: // ours, altered until nobody can read it
@@ -299,6 +316,7 @@ func (l *loop) readReplica(d *disk, p string, whole bool) {
 
 // lostReplica reports that a replica is not there, if the folder proves to be the one it stood in.
 func (l *loop) lostReplica(d *disk, p string, known *replicaFile) {
+	delete(l.strangers, p)
 	if known == nil {
 		l.f.put(p)
 		return
