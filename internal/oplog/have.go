@@ -41,24 +41,65 @@ func Diff(ours, theirs []Have, ids RowIDs) ([]Send, error) {
 	var out []Send
 	for i := range ours {
 		o := &ours[i]
-		if o.Next == 0 && !o.Frozen {
-			continue
-		}
-		from, to, err := stretch(o, byKey[o.Key], ids)
+		t := byKey[o.Key]
+		from, to, err := stretch(o, t, ids)
 		if err != nil {
 			return nil, err
 		}
-		if t := byKey[o.Key]; o.Frozen && t != nil && !t.Frozen && t.Next > o.Next {
+		if o.Frozen && t != nil && !t.Frozen && t.Next > o.Next {
 			out = append(out, Send{Log: o.Key, Instance: o.Instance, Evidence: true})
 		} else if from < to {
+			out = append(out, Send{Log: o.Key, Instance: o.Instance, From: from, To: to})
+		}
+		from, to, err = stagedStretch(o, t, ids)
+		if err != nil {
+			return nil, err
+		}
+		if from < to {
 			out = append(out, Send{Log: o.Key, Instance: o.Instance, From: from, To: to})
 		}
 	}
 	return out, nil
 }
 
-// stretch decides about one log. t is nil when the other side holds nothing of it.
+// stagedStretch decides about the staged run of one log. Its statements count already, so they are passed on
+// although the run is not whole: its author may be gone for good.
+func stagedStretch(o, t *Have, ids RowIDs) (from, to uint32, err error) {
+	if !stagedAhead(t, o) {
+		return 0, 0, nil
+	}
+	if t != nil && t.Staged != nil && t.Staged.Begin == o.Staged.Begin {
+		id, held, err := ids(o.Key, t.Staged.Next-1)
+		if err != nil {
+			return 0, 0, err
+		}
+		if held && id == t.Staged.Head {
+			return t.Staged.Next, o.Staged.Next, nil
+		}
+	}
+	return o.Staged.Begin, o.Staged.Next, nil
+}
+
+// stagedAhead reports whether b's staged run holds something that a lacks. a may be nil.
+func stagedAhead(a, b *Have) bool {
+	switch {
+	case b.Staged == nil:
+		return false
+	case a == nil:
+		return true
+	case a.Frozen || a.Next > b.Staged.Begin:
+		return false
+	case a.Staged == nil || a.Staged.Begin < b.Staged.Begin:
+		return true
+	}
+	return a.Staged.Begin == b.Staged.Begin && (a.Staged.Next < b.Staged.Next || a.Staged.Next == b.Staged.Next && a.Staged.Head != b.Staged.Head)
+}
+
+// stretch decides about the chain of one log. t is nil when the other side holds nothing of it.
 func stretch(o, t *Have, ids RowIDs) (from, to uint32, err error) {
+	if o.Next == 0 {
+		return 0, 0, nil
+	}
 	if t == nil || t.Next == 0 && t.Staged == nil && !t.Frozen {
 		return o.Start, o.Next, nil
 	}
@@ -98,6 +139,9 @@ func Lacks(ours, theirs []Have) bool {
 	for i := range theirs {
 		t := &theirs[i]
 		o := byKey[t.Key]
+		if stagedAhead(o, t) {
+			return true
+		}
 		switch {
 		case t.Next == 0:
 		case o == nil:

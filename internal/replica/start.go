@@ -228,7 +228,11 @@ func (r *Replica) sameCluster(l *oplog.Log) bool {
 	if r.wit.confirmed {
 		return true
 	}
-	_, ev := r.decodeRow(r.heldRow(l, l.Start))
+	begin := l.Start
+	if l.Staged != nil {
+		begin = l.Staged.Begin
+	}
+	_, ev := r.decodeRow(r.heldRow(l, begin))
 	if ev == nil || ev.SnapshotBegin == nil {
 		return false
 	}
