@@ -134,6 +134,7 @@ func (r *Replica) runEnds(l *oplog.Log, seq uint32, staged bool, end *event.Snap
 		delete(r.runs, runKey{l.Key, false})
 		l.Ops, l.Bytes = uint64(l.Staged.Next-st.begin), 0
 		l.Next, l.Head, l.Staged = l.Staged.Next, l.Staged.Head, nil
+		delete(r.offered, l.Key)
 		r.pending.below(l.Key, l.Next)
 	}
 	l.Start, l.AbsentBelow = st.begin, st.begin

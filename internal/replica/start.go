@@ -97,6 +97,9 @@ func (r *Replica) haves(in Haves) {
 	zone := r.ZoneOf(in.From)
 	for i := range in.Logs {
 		h := &in.Logs[i]
+		if l := r.logs[h.Key]; l != nil && l.Staged != nil && h.Start > l.Staged.Begin {
+			r.offered[h.Key] = max(r.offered[h.Key], h.Start)
+		}
 		if h.Key.Author != r.self || h.Next == 0 {
 			continue
 		}
