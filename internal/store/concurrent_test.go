@@ -51,7 +51,7 @@ func TestReadsBesideCommits(t *testing.T) {
 			}
 		})
 	}
-	for range 200 {
+	for range 100 {
 		if err := s.Commit(c.next()); err != nil {
 			t.Fatal(err)
 		}

@@ -156,7 +156,7 @@ func FuzzPages(f *testing.F) {
 		}
 		for _, how := range []depth{shallow, deep} {
 			w := walk{f: r, pages: h.pages, how: how, seen: make(map[uint64]bool)}
-			if w.tree(h.root, 0) == nil {
+			if w.tree(h.root, 0, deep) == nil {
 				_ = w.freelist(h.freelist)
 			}
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -33,8 +34,9 @@ const (
 	flagBucket   = 1      // of a leaf element
 	manyFree     = 0xFFFF // as a count
 
-	pageHeader  = 16
-	elementSize = 16
+	pageHeader   = 16
+	elementSize  = 16
+	bucketHeader = 16
 	// maxDepth bounds the page tree: 30 levels of two would hold more pages than a file can have.
 	maxDepth = 32
 )
@@ -45,12 +47,18 @@ var native = binary.NativeEndian
 type depth bool
 
 const (
-	// shallow visits branch pages and takes the level below the last for leaves: few reads, enough to find
-	// circles.
+	// shallow spares the leaves of the bulk buckets: of these it visits the branch pages and takes the level
+	// below for leaves, which is enough to find circles. Everything else a start reads anyway.
 	shallow depth = false
 	// deep visits every page.
 	deep depth = true
 )
+
+// isBulk says which buckets hold what a start does not read.
+func isBulk(name []byte) bool {
+	return bytes.Equal(name, bucketRows) || bytes.Equal(name, bucketPayloads) || bytes.Equal(name, bucketLost) ||
+		bytes.Equal(name, bucketEvidence)
+}
 
 // checkPages reports what is wrong with the file's header pages and page tree.
 func checkPages(f *os.File, how depth) error {
@@ -63,7 +71,7 @@ func checkPages(f *os.File, how depth) error {
 		return err
 	}
 	w := walk{f: f, pages: h.pages, how: how, seen: make(map[uint64]bool)}
-	if err := w.tree(h.root, 0); err != nil {
+	if err := w.tree(h.root, 0, deep); err != nil {
 		return err
 	}
 	return w.freelist(h.freelist)
@@ -125,7 +133,7 @@ type walk struct {
 }
 
 // tree checks the page id and what is below it. Buckets inside a leaf count as below.
-func (w *walk) tree(id uint64, level int) error {
+func (w *walk) tree(id uint64, level int, how depth) error {
 	if level > maxDepth {
 		return errors.New("its page tree is too deep")
 	}
@@ -135,6 +143,9 @@ func (w *walk) tree(id uint64, level int) error {
 	}
 	if p.flags() == flagLeaf {
 		return w.leaf(p, level)
+	}
+	if p.count() == 0 {
+		return fmt.Errorf("page %d is a branch to nowhere", id)
 	}
 	leavesBelow := false
 	for i := range p.count() {
@@ -149,7 +160,7 @@ func (w *walk) tree(id uint64, level int) error {
 		if leavesBelow {
 			continue
 		}
-		if w.how == shallow && i == 0 {
+		if how == shallow && i == 0 {
 			first, err := w.header(child)
 			if err != nil {
 				return err
@@ -158,33 +169,46 @@ func (w *walk) tree(id uint64, level int) error {
 				continue
 			}
 		}
-		if err := w.tree(child, level+1); err != nil {
+		if err := w.tree(child, level+1, how); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// leaf checks the elements of a leaf and follows the buckets among them.
+// leaf checks the elements of a leaf and follows the buckets among them. A bucket inside its own element is a
+// page of leaves of its own, without buckets.
 func (w *walk) leaf(p page, level int) error {
 	for i := range p.count() {
-		at := pageHeader + i*elementSize
-		e := p[at:]
+		e := p[pageHeader+i*elementSize:]
 		pos, ksize, vsize := native.Uint32(e[4:]), native.Uint32(e[8:]), native.Uint32(e[12:])
-		if uint64(pos)+uint64(ksize)+uint64(vsize) > uint64(len(e)) {
+		if uint64(pos)+uint64(ksize)+uint64(vsize) > uint64(len(e)) || pos < elementSize {
 			return outside(p, i)
 		}
 		if native.Uint32(e)&flagBucket == 0 {
 			continue
 		}
 		v := e[pos+ksize:][:vsize]
-		if len(v) < 16 {
+		if len(v) < bucketHeader {
 			return fmt.Errorf("page %d: bucket %d is cut short", p.id(), i)
 		}
 		if root := native.Uint64(v); root != 0 {
-			if err := w.tree(root, level+1); err != nil {
+			if err := w.tree(root, level+1, w.how || depth(!isBulk(e[pos:][:ksize]))); err != nil {
 				return err
 			}
+			continue
+		}
+		in := page(v[bucketHeader:])
+		if len(in) < pageHeader || in.flags() != flagLeaf || pageHeader+in.count()*elementSize > len(in) {
+			return fmt.Errorf("page %d: bucket %d is not what it should be", p.id(), i)
+		}
+		for i := range in.count() {
+			if native.Uint32(in[pageHeader+i*elementSize:])&flagBucket != 0 {
+				return fmt.Errorf("page %d: a bucket within a bucket", p.id())
+			}
+		}
+		if err := w.leaf(in, level+1); err != nil {
+			return err
 		}
 	}
 	return nil
