@@ -21,6 +21,8 @@ type Chaos struct {
 
 	Paranoid bool // check the logs after every act, to find the one that broke them
 
+	After    func() // called after every act, for whoever hunts a failing seed
+
 	truth    map[mesh.ObjectKey]*truth
 	backups  map[*Node]*oplog.Memory
 	disks    map[*Node]*Disk
@@ -80,6 +82,9 @@ func (c *Chaos) Run(steps int) error {
 		}
 		if c.Err != nil {
 			return c.Err
+		}
+		if c.After != nil {
+			c.After()
 		}
 		if c.Paranoid {
 			if err := c.CheckLogs(); err != nil {

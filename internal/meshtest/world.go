@@ -226,8 +226,10 @@ func (w *World) Sync(x, y *Node) {
 		return
 	}
 	theirs := y.Replica.Haves()
+	ours := x.Replica.Haves()
 	w.Do(x, replica.Haves{From: y.Key.Public(), Logs: theirs})
-	if x.Replica == nil {
+	w.Do(y, replica.Haves{From: x.Key.Public(), Logs: ours})
+	if x.Replica == nil || y.Replica == nil {
 		return
 	}
 	if y.Replica.TrustDigest() != x.Replica.TrustDigest() {

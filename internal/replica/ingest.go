@@ -52,6 +52,11 @@ func (r *Replica) arrived(in Arrived) {
 		r.fail(err)
 		return
 	}
+	if j.Abandon && r.offered[key] != op.Seq {
+		// What the staged run says counts already. It is only given up for one that is whole somewhere: that
+		// of a peer whose log begins with it.
+		j.Verdict = oplog.Gap
+	}
 	switch j.Verdict {
 	case oplog.Accept:
 		if op.Seq == 0 && !isBegin(op, in.Event) {

@@ -78,6 +78,7 @@ type Replica struct {
 	runs     map[runKey]*run // snapshot runs in progress, of any author
 	covers   map[keys.Public]event.SnapshotBegin
 	pending  pendingBuffer
+	offered  map[mesh.LogKey]uint32               // whole runs that a peer holds beyond our staged ones
 	pruned   map[mesh.LogKey]*operation.Operation // the last one seen from before a log's start
 	newLogs  map[keys.Public]*bucket              // how often authors begin new logs
 	trust    trustSet
@@ -113,6 +114,7 @@ func New(cfg Config, idx *oplog.Index, reader oplog.Reader, now time.Time) (*Rep
 		runs:     make(map[runKey]*run),
 		covers:   make(map[keys.Public]event.SnapshotBegin),
 		pending:  newPendingBuffer(),
+		offered:  make(map[mesh.LogKey]uint32),
 		pruned:   make(map[mesh.LogKey]*operation.Operation),
 		newLogs:  make(map[keys.Public]*bucket),
 		trust:    newTrustSet(),
