@@ -20,7 +20,8 @@ import (
 //	config a on_conflict=oldest change a configuration; takes effect at the next start
 //	start a b                   start nodes;  kill a: stop one at once
 //	crash a after persist 2     crash at the second such boundary from now on
-//	write a x v1                save an object of a's own;  delete a x;  write a x v1 labelled b
+//	write a x v1                save an object of a's own;  delete a x;  write a x v1 labelled b;
+//	                            v1*700000 is that text so many times
 //	edit a x v1                 the same, not seen by the adapter yet
 //	unmatch a x                 no entry of the configuration publishes it any more
 //	alter a x v9                alter a replica behind mesh's back;  alter a x: delete it
@@ -193,7 +194,7 @@ func (s *story) doNode(x *Node, name string, args []string) error {
 	case "crash 2", "crash 3":
 		return s.crash(x, args)
 	case "write 2", "edit 2", "write 4":
-		x.Cluster.Local[k] = args[1]
+		x.Cluster.Local[k] = content(args[1])
 		switch {
 		case name == "edit":
 		case len(args) == 4 && args[2] == "labelled":
@@ -237,6 +238,16 @@ func (s *story) doNode(x *Node, name string, args []string) error {
 		return errUsage
 	}
 	return nil
+}
+
+// content expands "text*700000".
+func content(word string) string {
+	if text, times, ok := strings.Cut(word, "*"); ok {
+		if n, err := strconv.Atoi(times); err == nil && n < 1<<20 {
+			return strings.Repeat(text, n)
+		}
+	}
+	return word
 }
 
 func (s *story) node(name string) *Node {

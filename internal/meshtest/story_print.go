@@ -155,13 +155,21 @@ func standing(c *Cluster, k mesh.ObjectKey) string {
 	rep, isRep := c.Replicas[k]
 	switch {
 	case isOwn && isRep:
-		return fmt.Sprintf("own %s and replica of %s %s", own, rep.Zone, rep.Payload)
+		return fmt.Sprintf("own %s and replica of %s %s", short(own), rep.Zone, short(rep.Payload))
 	case isOwn:
-		return "own " + own
+		return "own " + short(own)
 	case isRep:
-		return fmt.Sprintf("replica of %s %s", rep.Zone, rep.Payload)
+		return fmt.Sprintf("replica of %s %s", rep.Zone, short(rep.Payload))
 	}
 	return "absent"
+}
+
+// short keeps long contents out of the transcript.
+func short(content string) string {
+	if len(content) > 24 {
+		return fmt.Sprintf("%s...(%d bytes)", content[:2], len(content))
+	}
+	return content
 }
 
 func state(x *Node, k mesh.ObjectKey) string {
@@ -187,7 +195,7 @@ func (s *story) claims(x *Node, idx *oplog.Index, k mesh.ObjectKey) string {
 		fmt.Fprintf(&out, " %s %s", c.Zone, c.Kind)
 		if c.Kind == mesh.Live {
 			if p, err := x.Store.Payload(c.Ref()); err == nil {
-				fmt.Fprintf(&out, " %s", p)
+				fmt.Fprintf(&out, " %s", short(string(p)))
 			}
 		}
 		if c.Kind != mesh.Released {
@@ -328,7 +336,9 @@ func (s *story) send(args []string) error {
 		return err
 	}
 	for _, row := range s.w.rows(x, oplog.Send{Log: log, From: from, To: to + 1}) {
-		s.w.Do(y, decode(row, x.Key.Public()))
+		in := decode(row)
+		in.From = x.Key.Public()
+		s.w.Do(y, in)
 	}
 	return nil
 }
@@ -354,8 +364,8 @@ func (s *story) bare(x, y *Node) error {
 		return err
 	}
 	for _, row := range s.w.rows(x, oplog.Send{Log: l.Key, From: l.Next - 1, To: l.Next}) {
-		in := decode(row, x.Key.Public())
-		in.Op.Body, in.Event = nil, nil
+		in := decode(row)
+		in.Op.Body, in.Event, in.From = nil, nil, x.Key.Public()
 		s.w.Do(y, in)
 	}
 	return nil
