@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"fmt"
 
 	"dcp.hiro.io/mesh/internal/mesh"
@@ -47,7 +48,7 @@ func (d *claimDecoder) decode(k, v []byte) (mesh.Claim, error) {
 		Namespace: same(d.object.Namespace, rk.part()),
 		Name:      same(d.object.Name, rk.part()),
 	}
-	c := mesh.Claim{Object: d.object, Zone: d.zone(rk.rest())}
+	c := mesh.Claim{Object: d.object, Zone: d.zone(&rk)}
 	if err := rk.end("key of a claim"); err != nil {
 		return c, err
 	}
@@ -62,7 +63,7 @@ func (d *claimDecoder) decode(k, v []byte) (mesh.Claim, error) {
 	c.At.Incarnation = mesh.Incarnation(r.u64())
 	c.At.Seq = r.u32()
 	c.Since = r.i64()
-	c.NewOwner = d.zone(r.rest())
+	c.NewOwner = d.zone(&r)
 	if err := r.end("claim"); err != nil {
 		return c, err
 	}
@@ -83,9 +84,15 @@ func same(last string, b []byte) string {
 	return string(b)
 }
 
-func (d *claimDecoder) zone(b []byte) mesh.Zone {
+// zone takes the rest of a record. No zone holds a zero byte: in a key it would stand for another one.
+func (d *claimDecoder) zone(r *reader) mesh.Zone {
+	b := r.rest()
 	if z, ok := d.zones[string(b)]; ok {
 		return z
+	}
+	if bytes.IndexByte(b, 0) >= 0 {
+		r.bad = true
+		return ""
 	}
 	z := mesh.Zone(b)
 	d.zones[string(z)] = z

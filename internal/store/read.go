@@ -14,7 +14,7 @@ func (s *Store) Payload(ref mesh.ClaimRef) ([]byte, error) {
 	var k writer
 	k.claimKey(ref)
 	if k.err != nil {
-		return nil, fmt.Errorf("read payload of %s: %w", ref.Object, k.err)
+		return nil, nil // no claim has such a name
 	}
 	var payload []byte
 	err := s.view(func(tx *bbolt.Tx) error {
