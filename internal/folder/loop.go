@@ -140,6 +140,9 @@ func (l *loop) deadline() time.Time {
 		return l.nextAttach
 	}
 	at := l.nextScan
+	if l.first || l.scanning {
+		at = l.now.Add(l.f.cfg.Rescan)
+	}
 	earlier := func(t time.Time) {
 		if t.Before(at) {
 			at = t
@@ -396,7 +399,7 @@ func (l *loop) due() {
 	if d == nil {
 		return
 	}
-	if !l.now.Before(l.nextScan) {
+	if !l.first && !l.scanning && !l.now.Before(l.nextScan) { // the first pass is a scan itself
 		l.scan()
 	}
 	for p, s := range l.settling {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/object"
 	"dcp.hiro.io/mesh/internal/replica"
 )
 
@@ -45,6 +46,7 @@ func (l *loop) watch() func(string) error {
 func (l *loop) scanned(ls []listing) {
 	again := l.again
 	l.scanning, l.again = false, false
+	l.nextScan = time.Now().Add(l.f.cfg.Rescan)
 	d := l.f.current()
 	if d == nil {
 		return
@@ -154,7 +156,7 @@ func (l *loop) change(c change) {
 	switch c.kind {
 	case lost:
 		clear(l.writing)
-		l.nextScan = time.Now()
+		l.scan()
 	case self:
 		l.f.raise()
 	case newDir:
@@ -276,13 +278,13 @@ func (l *loop) readReplica(d *disk, p string, whole bool) {
 		l.lostReplica(d, p, known)
 		return
 	}
-	if err != nil {
-		l.strangers[p] = struct{}{}
-		l.f.put(p, foreign(p, withoutPath(err)))
-		return
+	o, content := object.Object{}, mesh.Sum([]byte("drift"))
+	if err == nil {
+		o, content, err = readReplica(p, data)
+	} else {
+		err = withoutPath(err)
 	}
 	delete(l.strangers, p)
-	o, content, err := readReplica(p, data)
 	l.f.mu.Lock()
 	defer l.f.mu.Unlock()
 	if l.f.replicas.files[p] != known {
@@ -294,7 +296,7 @@ func (l *loop) readReplica(d *disk, p string, whole bool) {
 		l.strangers[p] = struct{}{}
 		l.f.problems.put(p, now, foreign(p, err))
 		return
-	case err != nil: // ours, altered until nobody can read it
+	case err != nil: // altered until nobody can read it
 		l.f.problems.put(p, now, foreign(p, err))
 	case known == nil || known.key != o.Key:
 		zone, _ := zoneOf(p)

@@ -162,11 +162,15 @@ func TestHandEditsArePutBack(t *testing.T) {
 	b.written(w)
 	good := b.read(rPath)
 	for name, edit := range map[string]func(){
-		"content":    func() { b.write(rPath, strings.Replace(good, `v: "1"`, `v: "2"`, 1)) },
-		"label":      func() { b.write(rPath, strings.Replace(good, "owner-zone: us", "owner-zone: eu", 1)) },
-		"garbage":    func() { b.write(rPath, "x: [") },
-		"truncated":  func() { b.write(rPath, "") },
-		"renamed":    func() { b.write(rPath, strings.Replace(good, "name: r", "name: q", 1)) },
+		"content":   func() { b.write(rPath, strings.Replace(good, `v: "1"`, `v: "2"`, 1)) },
+		"label":     func() { b.write(rPath, strings.Replace(good, "owner-zone: us", "owner-zone: eu", 1)) },
+		"garbage":   func() { b.write(rPath, "x: [") },
+		"truncated": func() { b.write(rPath, "") },
+		"renamed":   func() { b.write(rPath, strings.Replace(good, "name: r", "name: q", 1)) },
+		"a link": func() {
+			b.must(os.Symlink("../../../../"+witnessFile, b.path("mesh/link")))
+			b.rename("mesh/link", rPath)
+		},
 		"removed":    func() { b.remove(rPath) },
 		"all of it":  func() { b.rename("mesh", "trash") },
 		"moved away": func() { b.rename("mesh/us", "mesh/asia") },
