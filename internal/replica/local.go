@@ -93,7 +93,7 @@ func (r *Replica) localUnmatched(k mesh.ObjectKey) {
 		return
 	}
 	delete(r.gone, k)
-	o.local = nil
+	o.local, o.withheld = nil, false
 	r.touch(o)
 	if mine := o.live(r.cfg.Zone); mine != nil && r.canSign() {
 		r.sign(&event.Event{Kind: event.KindRelease, Release: &event.Release{Object: k, Epoch: mine.Epoch}})
@@ -108,7 +108,7 @@ func (r *Replica) localGone(k mesh.ObjectKey) {
 	if o == nil {
 		return
 	}
-	o.local = nil
+	o.local, o.withheld = nil, false
 	r.touch(o)
 	p := o.placed
 	if p != nil && p.Local {
@@ -246,13 +246,14 @@ func (r *Replica) resume() {
 	r.catchUp()
 }
 
-// catchUp has every object of ours reported again that is not stated as it is: changed while nothing could
-// be signed, or claimed and not seen.
+// catchUp settles every object anew, now that statements may be signed, and has each object of ours reported
+// again that is not stated as it is: changed while nothing could be signed, or claimed and not seen.
 func (r *Replica) catchUp() {
 	if !r.start.listed || !r.canSign() {
 		return
 	}
 	for _, o := range r.sortedObjects() {
+		r.touch(o)
 		if r.unpublished(o) || r.missing(o) {
 			r.probe(o.key)
 		}

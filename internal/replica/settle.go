@@ -140,7 +140,7 @@ func (r *Replica) removal(o *object) Write {
 
 // yield withdraws our claim in favour of a stronger one and turns our copy into a replica of it.
 func (r *Replica) yield(o *object, win mesh.Claim) {
-	if !r.canSign() {
+	if !r.mayYield(o) {
 		return
 	}
 	mine := *o.live(r.cfg.Zone)
@@ -167,9 +167,15 @@ func (r *Replica) yield(o *object, win mesh.Claim) {
 	r.apply(writeOf(kind, o.key, &want))
 }
 
+// mayYield reports whether our claim may be withdrawn now. It waits for the cluster's first full report: a copy
+// of ours that nobody has seen yet would be taken for a new creation afterwards.
+func (r *Replica) mayYield(o *object) bool {
+	return r.canSign() && (r.start.listed || o.local != nil)
+}
+
 // yieldDeleted withdraws our claim on an object that was taken over and deleted while we were away.
 func (r *Replica) yieldDeleted(o *object, win mesh.Claim) {
-	if !r.canSign() {
+	if !r.mayYield(o) {
 		return
 	}
 	mine := *o.live(r.cfg.Zone)

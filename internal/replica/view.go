@@ -181,6 +181,8 @@ func (r *Replica) resource(o *object) mesh.Resource {
 		res.State, res.Detail = "Pending", "not published yet"
 	case ok && p != nil && (p.State == oplog.PlacedWanted || p.State == oplog.PlacedRemoving):
 		res.State, res.Detail = "Pending", "not written here yet"
+	case ok && p != nil && p.State == oplog.PlacedUnmanaged:
+		res.State, res.Detail = "Unmanaged", "nobody who claims it speaks for this copy"
 	case ok && r.notRestated(&win):
 		res.State, res.Detail = "NotRestated", "stated in an earlier log of its zone only"
 	}

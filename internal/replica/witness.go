@@ -45,6 +45,7 @@ func (r *Replica) witnessRead(in WitnessRead) {
 	case want.Cluster.IsZero():
 		m.Witness = in.Witness // a new store beside a cluster that was in use: its statements are read back
 		r.writeMeta()
+	case !in.Present && want.Counter == 0: // our very first witness never got there: a crash came before
 	case !in.Present, in.Witness.Cluster != want.Cluster, in.Witness.Counter < want.Counter:
 		m.Replaced = true
 		r.writeMeta()
@@ -59,6 +60,9 @@ func (r *Replica) witnessRead(in WitnessRead) {
 		r.report(Decision{Reason: StoreRestored, Zone: r.cfg.Zone})
 	}
 	r.wit.known = true
+	if r.wit.writing && in.Witness.Counter < m.WitnessNext {
+		r.wit.writing, r.wit.raised = false, time.Time{} // the adapter began anew and forgot it
+	}
 	if first {
 		r.catchUp()
 		r.coverEarlier()
