@@ -199,9 +199,9 @@ func (s *story) claims(x *Node, idx *oplog.Index, k mesh.ObjectKey) string {
 			}
 		}
 		if c.Kind != mesh.Released {
-			fmt.Fprintf(&out, " v%s", s.names.version(c.Zone, c.Version))
+			fmt.Fprintf(&out, " #%s", s.names.version(c.Zone, c.Version))
 			if c.Birth != c.Version {
-				fmt.Fprintf(&out, " born %s", s.names.version(c.Zone, c.Birth))
+				fmt.Fprintf(&out, " born #%s", s.names.version(c.Zone, c.Birth))
 			}
 		}
 		if c.NewOwner != "" {
@@ -334,6 +334,9 @@ func (s *story) send(args []string) error {
 	var from, to uint32
 	if _, err := fmt.Sscanf(args[2], "%d..%d", &from, &to); err != nil {
 		return err
+	}
+	if x.Replica != nil {
+		s.w.Do(y, replica.Haves{From: x.Key.Public(), Logs: x.Replica.Haves()})
 	}
 	for _, row := range s.w.rows(x, oplog.Send{Log: log, From: from, To: to + 1}) {
 		in := decode(row)
