@@ -203,8 +203,13 @@ func (m *member) start() {
 		m.t.Fatal(err)
 	}
 	m.core = newChains(m.key, m.zone(), m.store)
+	m.startNode(func() (*Node, error) { return newNode(m.cfg, m.core) })
+}
+
+func (m *member) startNode(build func() (*Node, error)) {
+	m.t.Helper()
 	var err error
-	if m.node, err = newNode(m.cfg, m.core); err != nil {
+	if m.node, err = build(); err != nil {
 		m.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -217,6 +222,11 @@ func (m *member) start() {
 		}
 	})
 	m.t.Cleanup(m.stop)
+	m.t.Cleanup(func() {
+		if m.t.Failed() {
+			m.t.Logf("log of %s:\n%s", m.zone(), m.log)
+		}
+	})
 	until(m.t, "ready", m.node.Ready)
 }
 

@@ -43,7 +43,7 @@ const (
 	maxTrust  = 4096     // trust operations in one frame
 	trustBite = 1 << 20  // a frame of trust operations closes when it passes this
 	maxText   = 255      // bytes of any short text
-	maxBeat   = 4 << 10  // a heartbeat with 20 view entries and 8 addresses has about 2.5 KiB
+	maxBeat   = 6 << 10  // the largest heartbeat has 4.1 KiB, most have 400 bytes
 	opFrame   = maxHeader + maxBody + 64
 	haveFrame = 64 + maxHaves*(64+1+63+8+4+4+32+1+40)
 	headFrame = 64 + maxHeads*(64+1+63+8+4+32)
