@@ -32,6 +32,7 @@ import (
 //	stall a                     a's cluster neither reports nor writes;  resume a: it goes on
 //	unmount a                   the cluster cannot be reached;  mount a
 //	backup a store              keep a copy, also of: cluster;  restore a store;  lose a store
+//	swap a                      its cluster is replaced by an empty one while it runs
 //	adopt a x                   take ownership;  accept a b: confirm the deletions held at a for b
 //	future a                    a (down) signs something that no present version can read
 //	bare a->b                   the header of a's newest operation without its body
@@ -226,6 +227,13 @@ func (s *story) doNode(x *Node, name string, args []string) error {
 		x.Cluster.Mounted = true
 		x.Cluster.start()
 		x.Cluster.todo = todo
+	case "swap 0":
+		c := x.Cluster
+		old := sortedKeys(c.Local)
+		c.Disk = NewDisk()
+		for _, k := range old {
+			c.look(k)
+		}
 	case "backup 1", "restore 1", "lose 1":
 		return s.backup(x, name, args[0])
 	case "adopt 1":

@@ -18,6 +18,8 @@ const witnessEvery = time.Minute
 // were deleted.
 type witnessState struct {
 	known     bool      // read in this run
+	newer     bool      // found newer than the store in this run: the store was restored, the cluster was not
+	base      uint64    // the counter first read in this run, before it was raised
 	confirmed bool      // an operator confirmed that the cluster was replaced
 	asked     bool      // a check is under way
 	writing   bool      // a raise is under way
@@ -47,15 +49,13 @@ func (r *Replica) witnessRead(in WitnessRead) {
 		r.writeMeta()
 	case !in.Present && want.Counter == 0: // our very first witness never got there: a crash came before
 	case !in.Present, in.Witness.Cluster != want.Cluster, in.Witness.Counter < want.Counter:
-		m.Replaced = true
-		r.writeMeta()
-		r.report(Decision{Reason: ClusterReplaced, Zone: r.cfg.Zone})
+		r.clusterReplaced()
 	case in.Witness.Counter == want.Counter:
 	case in.Witness.Counter == m.WitnessNext:
 		m.Witness.Counter, m.WitnessNext = in.Witness.Counter, 0 // the raise got through before a crash
 		r.writeMeta()
 	default:
-		m.Witness = in.Witness
+		m.Witness, r.wit.newer = in.Witness, true
 		r.newIncarnation("the cluster's witness is newer than the store, which was restored")
 		r.report(Decision{Reason: StoreRestored, Zone: r.cfg.Zone})
 	}
@@ -64,12 +64,45 @@ func (r *Replica) witnessRead(in WitnessRead) {
 		r.wit.writing, r.wit.raised = false, time.Time{} // the adapter began anew and forgot it
 	}
 	if first {
+		r.wit.base = m.Witness.Counter
+		r.suspectCluster()
 		r.catchUp()
 		r.coverEarlier()
 	}
 	if r.wit.asked {
 		r.wit.asked = false
 		r.signDeletes()
+	}
+}
+
+// clusterReplaced stops deletions until an operator confirms: what is missing in this cluster may only have
+// been lost with it.
+func (r *Replica) clusterReplaced() {
+	if r.meta.Replaced {
+		return
+	}
+	r.meta.Replaced = true
+	r.writeMeta()
+	r.report(Decision{Reason: ClusterReplaced, Zone: r.cfg.Zone})
+}
+
+// suspectCluster looks for proof that the cluster is older than our own statements: an earlier log of ours
+// described another cluster or a later state of it; or more was signed than this store holds, and the witness
+// fits the store. Then both were restored together.
+func (r *Replica) suspectCluster() {
+	if !r.wit.known || r.meta.Replaced {
+		return
+	}
+	if r.start.behind && !r.wit.newer {
+		r.clusterReplaced()
+		return
+	}
+	for _, l := range r.logs {
+		if l.Key.Author == r.self && l.Instance.Incarnation != r.meta.Incarnation && !l.Empty() && !l.Frozen &&
+			!r.logCovered(l) && !r.sameCluster(l) {
+			r.clusterReplaced()
+			return
+		}
 	}
 }
 
@@ -147,9 +180,7 @@ func (r *Replica) signDeletes() {
 		if l := r.logs[o.live(r.cfg.Zone).At.Log]; l != nil && l != r.ownLog() && !r.sameCluster(l) {
 			// The claim was read back from a log that described another cluster: that its object is not here
 			// proves nothing.
-			r.meta.Replaced = true
-			r.writeMeta()
-			r.report(Decision{Reason: ClusterReplaced, Zone: r.cfg.Zone})
+			r.clusterReplaced()
 			return
 		}
 		if !g.accepted && r.brakeHolds(r.cfg.Zone, r.counts.ownLive) {
