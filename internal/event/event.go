@@ -43,6 +43,13 @@ type Event struct {
 	HandOver      *HandOver
 }
 
+// Known reports whether this version can read what the event says.
+func (e *Event) Known() bool {
+	return e.Update != nil || e.Delete != nil || e.Release != nil || e.Report != nil || e.Ack != nil ||
+		e.SnapshotBegin != nil || e.SnapshotChunk != nil || e.SnapshotEnd != nil ||
+		e.Admit != nil || e.Bind != nil || e.Remove != nil || e.HandOver != nil
+}
+
 // Update states that an object is live and what it looks like.
 type Update struct {
 	Object  mesh.ObjectKey

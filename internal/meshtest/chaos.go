@@ -282,6 +282,15 @@ func (c *Chaos) CheckLogs() error {
 			if len(rows) != int(l.Next-max(l.Start, l.Pruned)) {
 				return fmt.Errorf("%s holds %d rows of log %s [%d,%d)", x.Name, len(rows), l.Instance, l.Start, l.Next)
 			}
+			if st := l.Staged; st != nil {
+				staged, err := x.Store.Rows(l.Key, st.Begin, st.Next, 1<<30)
+				if err != nil {
+					return err
+				}
+				if len(staged) != int(st.Next-st.Begin) {
+					return fmt.Errorf("%s holds %d rows of the staged run [%d,%d) of log %s", x.Name, len(staged), st.Begin, st.Next, l.Instance)
+				}
+			}
 			if n := len(rows); n > 0 && rows[n-1].ID != l.Head {
 				return fmt.Errorf("%s: the head of log %s is not its last row", x.Name, l.Instance)
 			}

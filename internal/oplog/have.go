@@ -51,51 +51,11 @@ func Diff(ours, theirs []Have, ids RowIDs) ([]Send, error) {
 		} else if from < to {
 			out = append(out, Send{Log: o.Key, Instance: o.Instance, From: from, To: to})
 		}
-		from, to, err = stagedStretch(o, t, ids)
-		if err != nil {
-			return nil, err
-		}
-		if from < to {
-			out = append(out, Send{Log: o.Key, Instance: o.Instance, From: from, To: to})
-		}
 	}
 	return out, nil
 }
 
-// stagedStretch decides about the staged run of one log. Its statements count already, so they are passed on
-// although the run is not whole: its author may be gone for good.
-func stagedStretch(o, t *Have, ids RowIDs) (from, to uint32, err error) {
-	if !stagedAhead(t, o) {
-		return 0, 0, nil
-	}
-	if t != nil && t.Staged != nil && t.Staged.Begin == o.Staged.Begin {
-		id, held, err := ids(o.Key, t.Staged.Next-1)
-		if err != nil {
-			return 0, 0, err
-		}
-		if held && id == t.Staged.Head {
-			return t.Staged.Next, o.Staged.Next, nil
-		}
-	}
-	return o.Staged.Begin, o.Staged.Next, nil
-}
-
-// stagedAhead reports whether b's staged run holds something that a lacks. a may be nil.
-func stagedAhead(a, b *Have) bool {
-	switch {
-	case b.Staged == nil:
-		return false
-	case a == nil:
-		return true
-	case a.Frozen || a.Next > b.Staged.Begin:
-		return false
-	case a.Staged == nil || a.Staged.Begin < b.Staged.Begin:
-		return true
-	}
-	return a.Staged.Begin == b.Staged.Begin && (a.Staged.Next < b.Staged.Next || a.Staged.Next == b.Staged.Next && a.Staged.Head != b.Staged.Head)
-}
-
-// stretch decides about the chain of one log. t is nil when the other side holds nothing of it.
+// stretch decides about one log. A staged run is not passed on: it is worth something when it is whole. t is nil when the other side holds nothing of it.
 func stretch(o, t *Have, ids RowIDs) (from, to uint32, err error) {
 	if o.Next == 0 {
 		return 0, 0, nil
@@ -139,9 +99,6 @@ func Lacks(ours, theirs []Have) bool {
 	for i := range theirs {
 		t := &theirs[i]
 		o := byKey[t.Key]
-		if stagedAhead(o, t) {
-			return true
-		}
 		switch {
 		case t.Next == 0:
 		case o == nil:

@@ -35,7 +35,7 @@ type Judgement struct {
 	// Common is, for a fork, how many operations both branches are known to share: the log stands below this
 	// sequence number.
 	Common uint32
-	// Abandon is true when a staged run begins anew and the one held so far is given up.
+	// Abandon is true when this begins another staged run than the one held so far, which would be given up.
 	Abandon bool
 }
 
@@ -46,7 +46,7 @@ func (l *Log) Judge(op *operation.Operation, begins bool, ids RowIDs) (Judgement
 	switch {
 	case s < l.Start:
 		return Judgement{Verdict: Duplicate}, nil
-	case s < l.Next:
+	case s < l.Next, l.Staged != nil && s >= l.Staged.Begin && s < l.Staged.Next:
 		return l.compareHeld(op, ids)
 	case l.Frozen || l.Limit != nil && (l.Limit.None || s > l.Limit.Height):
 		return Judgement{Verdict: Void}, nil
@@ -56,17 +56,11 @@ func (l *Log) Judge(op *operation.Operation, begins bool, ids RowIDs) (Judgement
 		// Its author signed another operation at s-1 than the one we hold.
 		return Judgement{Verdict: Fork, Rival: s - 1, Common: s - 1}, nil
 	}
-	if st := l.Staged; st != nil {
-		switch {
-		case s == st.Next && op.Backlink == st.Head:
+	if st := l.Staged; st != nil && s == st.Next {
+		if op.Backlink == st.Head {
 			return Judgement{Verdict: Stage}, nil
-		case s == st.Next:
-			return Judgement{Verdict: Fork, Rival: s - 1, Common: l.Next}, nil
-		case s >= st.Begin && s < st.Next:
-			return l.compareHeld(op, ids)
-		case s < st.Begin:
-			return Judgement{Verdict: Gap}, nil
 		}
+		return Judgement{Verdict: Fork, Rival: s - 1, Common: l.Next}, nil
 	}
 	if begins {
 		return Judgement{Verdict: Stage, Abandon: l.Staged != nil}, nil

@@ -39,8 +39,8 @@ func (r *Replica) freeze(l *oplog.Log, a, b oplog.Row, common uint32, from keys.
 		r.report(Decision{Reason: Forked, Zone: l.Instance.Zone, Log: l.Key, Seq: b.Seq, Peer: from})
 	}
 	l.Frozen, l.Limit = true, limit
-	if st := l.Staged; st != nil {
-		r.prunes = append(r.prunes, pruneJob{log: l.Key, span: oplog.Span{Log: l.Key, From: st.Begin, To: st.Next}})
+	if l.Staged != nil {
+		r.pruneStaged(l)
 		r.unstage(l)
 	}
 	r.writeLog(l.Key)

@@ -52,9 +52,7 @@ func (r *Replica) arrived(in Arrived) {
 		r.fail(err)
 		return
 	}
-	if j.Abandon && r.offered[key] != op.Seq {
-		// What the staged run says counts already. It is only given up for one that is whole somewhere: that
-		// of a peer whose log begins with it.
+	if j.Abandon && !r.mayAbandon(l, op.Seq) {
 		j.Verdict = oplog.Gap
 	}
 	switch j.Verdict {
@@ -68,7 +66,7 @@ func (r *Replica) arrived(in Arrived) {
 		r.drainPending(l)
 	case oplog.Stage:
 		r.enter(l)
-		r.stageRow(l, op, in.Event, in.From, j.Abandon)
+		r.stageRow(l, op, in.Event, j.Abandon)
 		r.drainPending(l)
 	case oplog.Gap:
 		if !r.pending.add(key, in) {
@@ -292,75 +290,61 @@ func (r *Replica) whollyCovered(k mesh.LogKey, i mesh.Incarnation) bool {
 
 // acceptRow appends an operation to a chain and merges what it says.
 func (r *Replica) acceptRow(l *oplog.Log, op *operation.Operation, ev *event.Event, from keys.Public) {
-	l.Next, l.Head = op.Seq+1, op.ID
-	r.keepRow(l, op, from)
+	row := rowOf(op)
+	r.keepRow(l, row)
+	r.fx.Publish = append(r.fx.Publish, Published{Row: row, Instance: l.Instance, From: from})
+	r.advance(l, row, ev)
 	if l.Staged != nil && l.Staged.Begin <= l.Next {
 		r.unstage(l) // the chain reached the staged run by itself
 	}
-	r.mergeEvent(l, op.Seq, ev)
 }
 
-// stageRow adds an operation to the staged run of a log, or begins one. Its statements are merged at once:
-// each is signed by its zone and stands by itself. Only what the run ends waits for its end.
-func (r *Replica) stageRow(l *oplog.Log, op *operation.Operation, ev *event.Event, from keys.Public, abandon bool) {
-	if abandon {
-		r.prunes = append(r.prunes, pruneJob{log: l.Key, span: oplog.Span{Log: l.Key, From: l.Staged.Begin, To: l.Staged.Next}})
-		l.Staged = nil
-	}
-	if l.Staged == nil {
-		l.Staged = &oplog.Run{Begin: op.Seq}
-		delete(r.runs, runKey{l.Key, true})
-	}
-	l.Staged = &oplog.Run{Begin: l.Staged.Begin, Next: op.Seq + 1, Head: op.ID}
-	r.keepRow(l, op, from)
-	r.mergeEvent(l, op.Seq, ev)
-}
-
-// unstage gives the staged run up for the chain.
-func (r *Replica) unstage(l *oplog.Log) {
-	l.Staged = nil
-	delete(r.runs, runKey{l.Key, true})
-}
-
-func (r *Replica) keepRow(l *oplog.Log, op *operation.Operation, from keys.Public) {
-	l.Ops++
-	l.Bytes += uint64(len(op.Raw) + len(op.Body))
+// keepRow stores an operation, in a chain or staged.
+func (r *Replica) keepRow(l *oplog.Log, row oplog.Row) {
 	l.Updated = r.nowMilli()
 	r.writeLog(l.Key)
-	row := oplog.Row{Log: l.Key, Seq: op.Seq, ID: op.ID, Header: op.Raw, Body: op.Body}
-	r.freshRows[rowRef{l.Key, op.Seq}] = len(r.fx.Persist.Rows)
+	r.freshRows[rowRef{l.Key, row.Seq}] = len(r.fx.Persist.Rows)
 	r.fx.Persist.Rows = append(r.fx.Persist.Rows, row)
-	r.fx.Publish = append(r.fx.Publish, Published{Row: row, Instance: l.Instance, From: from})
 }
 
-// mergeEvent carries out what an operation says. seq is its position in l, in the chain or staged.
-func (r *Replica) mergeEvent(l *oplog.Log, seq uint32, ev *event.Event) {
-	at := mesh.Position{Log: l.Key, Incarnation: l.Instance.Incarnation, Seq: seq}
+// advance makes a stored row the head of its chain and carries out what it says.
+func (r *Replica) advance(l *oplog.Log, row oplog.Row, ev *event.Event) {
+	begins := ev != nil && ev.SnapshotBegin != nil
+	if begins {
+		r.mergeHeights(l.Instance.Zone, ev.SnapshotBegin.Heights)
+		r.runBegins(l, row.Seq, ev.SnapshotBegin)
+	}
+	if st := r.runOf(l); st != nil {
+		st.follow(row, ev)
+	}
+	l.Next, l.Head = row.Seq+1, row.ID
+	l.Ops++
+	l.Bytes += uint64(row.Size())
+	r.writeLog(l.Key)
+	if !begins {
+		r.mergeEvent(l, row, ev)
+	}
+}
+
+// mergeEvent carries out what an operation says.
+func (r *Replica) mergeEvent(l *oplog.Log, row oplog.Row, ev *event.Event) {
+	at := mesh.Position{Log: l.Key, Incarnation: l.Instance.Incarnation, Seq: row.Seq}
 	zone := l.Instance.Zone
-	staged := seq >= l.Next
 	switch {
-	case ev == nil:
-		r.runPartUnreadable(l, staged)
-		r.report(Decision{Reason: Quarantined, Zone: zone, Log: l.Key, Seq: seq})
+	case ev == nil || !ev.Known():
+		r.report(Decision{Reason: Quarantined, Zone: zone, Log: l.Key, Seq: row.Seq})
 	case ev.Update != nil, ev.Delete != nil, ev.Release != nil:
 		r.mergeClaims(l, at, ev)
 	case ev.Ack != nil:
 		r.mergeHeights(zone, ev.Ack.Heights)
-	case ev.SnapshotBegin != nil:
-		r.mergeHeights(zone, ev.SnapshotBegin.Heights)
-		r.runBegins(l, seq, staged, ev.SnapshotBegin)
 	case ev.SnapshotChunk != nil:
-		r.mergeChunk(l, at, staged, ev)
+		r.mergeChunk(l, at, ev)
 	case ev.SnapshotEnd != nil:
-		r.runEnds(l, seq, staged, ev.SnapshotEnd)
+		r.runEnds(l, row.Seq, ev.SnapshotEnd)
 	case isTrust(ev):
-		r.keepTrustRow(l, seq)
-	case ev.Report != nil:
-		// Kept in its log and relayed; what it says concerns strategies other than the default one.
-	default:
-		r.runPartUnreadable(l, staged)
-		r.report(Decision{Reason: Quarantined, Zone: zone, Log: l.Key, Seq: seq})
+		r.keepTrust(oplog.TrustOp{ID: row.ID, Header: row.Header, Body: row.Body}, l.Key.Author)
 	}
+	// A report is kept in its log and relayed; it concerns other strategies than the default one.
 }
 
 // mergeClaims merges what an event states, and follows what that means for our own past.

@@ -64,8 +64,8 @@ func (r *Replica) dropLog(l *oplog.Log) bool {
 		return false
 	}
 	delete(r.logs, l.Key)
-	delete(r.runs, runKey{l.Key, false})
-	delete(r.runs, runKey{l.Key, true})
+	delete(r.runs, l.Key)
+	delete(r.staged, l.Key)
 	r.writeLog(l.Key)
 	r.report(Decision{Reason: LogDropped, Zone: l.Instance.Zone, Log: l.Key})
 	return true

@@ -75,10 +75,12 @@ type Replica struct {
 	members  map[keys.Public]mesh.Zone // admitted keys; empty zone: their first operation decides
 	bindings map[keys.Public]oplog.Binding
 	logs     map[mesh.LogKey]*oplog.Log
-	runs     map[runKey]*run // snapshot runs in progress, of any author
+	runs     map[mesh.LogKey]*run // snapshot runs in progress, of any author
 	covers   map[keys.Public]event.SnapshotBegin
 	pending  pendingBuffer
-	offered  map[mesh.LogKey]uint32               // whole runs that a peer holds beyond our staged ones
+	staged   map[mesh.LogKey]*run                 // runs beyond a gap, not whole yet
+	catching []mesh.LogKey                        // logs that jumped to a whole run and are merging it
+	offered  map[mesh.LogKey]uint32               // begins of runs that a peer holds whole beyond our chain
 	pruned   map[mesh.LogKey]*operation.Operation // the last one seen from before a log's start
 	newLogs  map[keys.Public]*bucket              // how often authors begin new logs
 	trust    trustSet
@@ -111,10 +113,11 @@ func New(cfg Config, idx *oplog.Index, reader oplog.Reader, now time.Time) (*Rep
 		members:  make(map[keys.Public]mesh.Zone),
 		bindings: make(map[keys.Public]oplog.Binding),
 		logs:     make(map[mesh.LogKey]*oplog.Log),
-		runs:     make(map[runKey]*run),
+		runs:     make(map[mesh.LogKey]*run),
 		covers:   make(map[keys.Public]event.SnapshotBegin),
 		pending:  newPendingBuffer(),
 		offered:  make(map[mesh.LogKey]uint32),
+		staged:   make(map[mesh.LogKey]*run),
 		pruned:   make(map[mesh.LogKey]*operation.Operation),
 		newLogs:  make(map[keys.Public]*bucket),
 		trust:    newTrustSet(),
@@ -151,6 +154,9 @@ func (r *Replica) load(idx *oplog.Index) {
 		r.logs[l.Key] = &l
 		if l.Pruned < l.Start {
 			r.prunes = append(r.prunes, pruneJob{log: l.Key})
+		}
+		if l.Staged != nil && l.Staged.Begin == l.Next && l.Next > 0 {
+			r.catching = append(r.catching, l.Key)
 		}
 		// Rows of a run that was abandoned just before a crash.
 		r.prunes = append(r.prunes, pruneJob{log: l.Key, span: oplog.Span{Log: l.Key, From: l.Next, To: math.MaxUint32}})

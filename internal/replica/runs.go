@@ -13,19 +13,22 @@ import (
 // run follows a snapshot run of any author, ours included, from its begin to its end.
 type run struct {
 	begin  uint32
+	before uint64 // bytes of the chain before the run
+	bytes  uint64 // bytes of the run so far
 	opened event.SnapshotBegin
 	digest *event.Digest
 	bad    string // why the run can end nothing; empty: it is whole so far
 }
 
-// runKey names a run: a log may have one open in its chain and one staged beyond it.
-type runKey struct {
-	log    mesh.LogKey
-	staged bool
+// runBegins opens a run. A later begin abandons an unfinished one.
+func (r *Replica) runBegins(l *oplog.Log, seq uint32, b *event.SnapshotBegin) {
+	st := r.newRun(l, seq, b)
+	st.before = l.Bytes // the begin itself is counted by follow and by the log, in this order
+	r.runs[l.Key] = st
+	l.Run = &oplog.Run{Begin: seq}
 }
 
-// runBegins opens a run. A later begin abandons an unfinished one.
-func (r *Replica) runBegins(l *oplog.Log, seq uint32, staged bool, b *event.SnapshotBegin) {
+func (r *Replica) newRun(l *oplog.Log, seq uint32, b *event.SnapshotBegin) *run {
 	st := &run{begin: seq, opened: *b, digest: event.NewDigest()}
 	for _, c := range b.Covers {
 		if c.Log.Author != l.Key.Author || c.Incarnation >= l.Instance.Incarnation ||
@@ -36,67 +39,65 @@ func (r *Replica) runBegins(l *oplog.Log, seq uint32, staged bool, b *event.Snap
 	if b.Floor > l.Instance.Incarnation {
 		st.bad = "its floor is above its own incarnation"
 	}
-	r.runs[runKey{l.Key, staged}] = st
-	if !staged {
-		l.Run = &oplog.Run{Begin: seq}
-	}
+	return st
 }
 
-// runOf returns the open run of a log, rebuilding it from the stored rows after a restart.
-func (r *Replica) runOf(l *oplog.Log, staged bool) *run {
-	if st := r.runs[runKey{l.Key, staged}]; st != nil {
+// runOf returns the run open in a chain, rebuilding it from the stored rows after a restart.
+func (r *Replica) runOf(l *oplog.Log) *run {
+	if st := r.runs[l.Key]; st != nil || l.Run == nil {
 		return st
 	}
-	from, to := uint32(0), l.Next
-	switch {
-	case staged && l.Staged != nil:
-		from, to = l.Staged.Begin, l.Staged.Next
-	case !staged && l.Run != nil:
-		from = l.Run.Begin
-	default:
-		return nil
+	st := r.readRun(l, l.Run.Begin, l.Next)
+	if st != nil {
+		st.before = l.Bytes - st.bytes
+		r.runs[l.Key] = st
 	}
-	var st *run
+	return st
+}
+
+// readRun follows the last run that begins in the rows [from, to).
+func (r *Replica) readRun(l *oplog.Log, from, to uint32) (st *run) {
 	r.eachRow(l.Key, from, to, func(row oplog.Row) bool {
 		ev, err := event.Decode(row.Body)
-		switch {
-		case err != nil:
-			if st != nil {
-				st.bad = "a part cannot be read"
-			}
-		case ev.SnapshotBegin != nil:
-			r.runBegins(l, row.Seq, staged, ev.SnapshotBegin)
-			st = r.runs[runKey{l.Key, staged}]
-		case ev.SnapshotChunk != nil && st != nil:
-			st.add(ev.SnapshotChunk)
+		if err == nil && ev.SnapshotBegin != nil {
+			st = r.newRun(l, row.Seq, ev.SnapshotBegin)
+		}
+		if st != nil {
+			st.follow(row, ev)
 		}
 		return true
 	})
 	return st
 }
 
-func (st *run) add(c *event.SnapshotChunk) {
-	for i := range c.Entries {
-		if err := st.digest.Add(c.Entries[i]); err != nil && st.bad == "" {
-			st.bad = err.Error()
+// follow takes one row of the run into account; ev is nil when it cannot be read.
+func (st *run) follow(row oplog.Row, ev *event.Event) {
+	st.bytes += uint64(row.Size())
+	switch {
+	case ev == nil || !ev.Known():
+		st.bad = "a part cannot be read"
+	case ev.SnapshotChunk != nil:
+		for i := range ev.SnapshotChunk.Entries {
+			if err := st.digest.Add(ev.SnapshotChunk.Entries[i]); err != nil && st.bad == "" {
+				st.bad = err.Error()
+			}
 		}
 	}
 }
 
-// runPartUnreadable notes that something inside a run cannot be read: it may have been a chunk.
-func (r *Replica) runPartUnreadable(l *oplog.Log, staged bool) {
-	if st := r.runOf(l, staged); st != nil {
-		st.bad = "a part cannot be read"
+// verify compares the run with what its end states, and returns what is wrong with it; empty: nothing.
+func (st *run) verify(end *event.SnapshotEnd) string {
+	if st.bad != "" {
+		return st.bad
 	}
+	if count, digest := st.digest.Sum(); count != end.Count || digest != end.Digest {
+		return fmt.Sprintf("%d entries, its end says %d, or the digest differs", count, end.Count)
+	}
+	return ""
 }
 
 // mergeChunk merges the statements of a chunk, each as of the chunk's own position.
-func (r *Replica) mergeChunk(l *oplog.Log, at mesh.Position, staged bool, ev *event.Event) {
-	if st := r.runs[runKey{l.Key, staged}]; st != nil {
-		st.add(ev.SnapshotChunk)
-	} else {
-		r.runOf(l, staged) // after a restart: the rows are read back, this chunk's among them
-	}
+func (r *Replica) mergeChunk(l *oplog.Log, at mesh.Position, ev *event.Event) {
 	r.mergeClaims(l, at, ev)
 	for i := range ev.SnapshotChunk.Entries {
 		if e := &ev.SnapshotChunk.Entries[i]; e.Kind == event.EntryTrust {
@@ -105,39 +106,21 @@ func (r *Replica) mergeChunk(l *oplog.Log, at mesh.Position, staged bool, ev *ev
 	}
 }
 
-// runEnds closes a run. If count and digest hold, the log begins at the run from now on: what it said before
-// and didn't restate has ended, and so has what the run covers of earlier logs.
-func (r *Replica) runEnds(l *oplog.Log, seq uint32, staged bool, end *event.SnapshotEnd) {
-	st := r.runOf(l, staged)
-	delete(r.runs, runKey{l.Key, staged})
+// runEnds closes the run of a chain. If count and digest hold, the log begins at the run from now on: what it
+// said before and didn't restate has ended, and so has what the run covers of earlier logs.
+func (r *Replica) runEnds(l *oplog.Log, seq uint32, end *event.SnapshotEnd) {
+	st := r.runOf(l)
+	delete(r.runs, l.Key)
+	l.Run = nil
 	if st == nil {
 		return // the end of a run whose begin was abandoned
 	}
-	count, digest := st.digest.Sum()
-	if st.bad == "" && (count != end.Count || digest != end.Digest) {
-		st.bad = fmt.Sprintf("%d entries, its end says %d, or the digest differs", count, end.Count)
-	}
-	if !staged {
-		l.Run = nil
-	}
-	if st.bad != "" {
-		if staged {
-			r.prunes = append(r.prunes, pruneJob{log: l.Key, span: oplog.Span{Log: l.Key, From: l.Staged.Begin, To: l.Staged.Next}})
-			l.Staged = nil
-		}
-		r.report(Decision{Reason: RunInvalid, Zone: l.Instance.Zone, Log: l.Key, Seq: seq, Detail: st.bad})
+	if bad := st.verify(end); bad != "" {
+		r.report(Decision{Reason: RunInvalid, Zone: l.Instance.Zone, Log: l.Key, Seq: seq, Detail: bad})
 		return
 	}
-	if staged {
-		// The gap is bridged: the run is the chain now, and one that was open in the old chain is abandoned.
-		l.Run = nil
-		delete(r.runs, runKey{l.Key, false})
-		l.Ops, l.Bytes = uint64(l.Staged.Next-st.begin), 0
-		l.Next, l.Head, l.Staged = l.Staged.Next, l.Staged.Head, nil
-		delete(r.offered, l.Key)
-		r.pending.below(l.Key, l.Next)
-	}
 	l.Start, l.AbsentBelow = st.begin, st.begin
+	l.Ops, l.Bytes = uint64(l.Next-l.Start), l.Bytes-st.before
 	if l.Pruned < l.Start {
 		r.prunes = append(r.prunes, pruneJob{log: l.Key})
 	}

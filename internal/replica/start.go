@@ -98,9 +98,7 @@ func (r *Replica) haves(in Haves) {
 	zone := r.ZoneOf(in.From)
 	for i := range in.Logs {
 		h := &in.Logs[i]
-		if l := r.logs[h.Key]; l != nil && l.Staged != nil && h.Start > l.Staged.Begin {
-			r.offered[h.Key] = max(r.offered[h.Key], h.Start)
-		}
+		r.offer(h)
 		if h.Key.Author != r.self || h.Next == 0 {
 			continue
 		}
@@ -235,11 +233,7 @@ func (r *Replica) sameCluster(l *oplog.Log) bool {
 	if r.wit.confirmed {
 		return true
 	}
-	begin := l.Start
-	if l.Staged != nil {
-		begin = l.Staged.Begin
-	}
-	_, ev := r.decodeRow(r.heldRow(l, begin))
+	_, ev := r.decodeRow(r.heldRow(l, l.Start))
 	if ev == nil || ev.SnapshotBegin == nil {
 		return false
 	}

@@ -111,6 +111,7 @@ func (r *Replica) handle(in Input) {
 
 // housekeep does what time and counters make due. Each part is bounded and asks to be woken for the rest.
 func (r *Replica) housekeep() {
+	r.mergeStaged()
 	r.join()
 	r.publishAdmissions()
 	r.raiseWitness()

@@ -77,12 +77,6 @@ func (r *Replica) keepTrust(op oplog.TrustOp, author keys.Public) {
 	r.fx.Persist.Trust = append(r.fx.Persist.Trust, op)
 }
 
-// keepTrustRow adds the operation just accepted into a log.
-func (r *Replica) keepTrustRow(l *oplog.Log, seq uint32) {
-	row := r.fx.Persist.Rows[r.freshRows[rowRef{l.Key, seq}]]
-	r.keepTrust(oplog.TrustOp{ID: row.ID, Header: row.Header, Body: row.Body}, l.Key.Author)
-}
-
 // restatedTrust takes in a trust operation from another zone's snapshot. It was wrapped there, so nobody has
 // verified it yet.
 func (r *Replica) restatedTrust(e *event.Entry) {
