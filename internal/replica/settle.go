@@ -168,9 +168,17 @@ func (r *Replica) yield(o *object, win mesh.Claim) {
 }
 
 // mayYield reports whether our claim may be withdrawn now. It waits for the cluster's first full report: a copy
-// of ours that nobody has seen yet would be taken for a new creation afterwards.
+// of ours that nobody has seen yet would be taken for a new creation afterwards. And a change that is not
+// stated yet is stated first, so that it is kept with what loses.
 func (r *Replica) mayYield(o *object) bool {
-	return r.canSign() && (r.start.listed || o.local != nil)
+	switch {
+	case !r.canSign() || o.local == nil && !r.start.listed:
+		return false
+	case o.local != nil && o.local.content != o.live(r.cfg.Zone).Content:
+		r.probe(o.key)
+		return false
+	}
+	return true
 }
 
 // yieldDeleted withdraws our claim on an object that was taken over and deleted while we were away.
