@@ -42,7 +42,7 @@ var floors = [][]string{
 }
 
 // adapters do all the I/O.
-var adapters = []string{"store", "node", "folder", "admin", "config", "logging"}
+var adapters = []string{"store", "node", "folder", "admin", "config", "logging", "forward"}
 
 // pure lists the libraries that core may use, and which package of it.
 var pure = map[string][]string{
