@@ -2,6 +2,7 @@ package replica
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"time"
 
@@ -104,6 +105,17 @@ func (r *Replica) suspectCluster() {
 			return
 		}
 	}
+}
+
+// witnessMismatch says what is wrong with the witness found.
+func witnessMismatch(in WitnessRead, want event.Witness) string {
+	switch {
+	case !in.Present:
+		return "the cluster carries no witness"
+	case in.Witness.Cluster != want.Cluster:
+		return "the cluster carries the witness of another one"
+	}
+	return fmt.Sprintf("the cluster's witness stands at %d, this store wrote %d", in.Witness.Counter, want.Counter)
 }
 
 // newClusterID names a cluster that has no witness yet.
