@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -26,14 +25,15 @@ type asker struct {
 	wake chan struct{} // capacity 1, never closed: something below changed
 
 	mu       sync.Mutex
-	want     time.Time // a round is wanted from then on; zero: no
-	lack     bool      // it is wanted only if the peer still holds what we lack by then
-	wanted   bool      // the outstanding round was wanted, it is no regular one
-	round    uint32    // outstanding; 0: none
-	last     uint32    // newest number used
-	progress time.Time // of the outstanding round
-	spoilt   bool      // operations of the round were not taken: it compared nothing
-	gained   int       // operations accepted from this peer since the round began
+	want     time.Time              // a round is wanted from then on; zero: no
+	forced   bool                   // it is wanted even if nothing in news is missing by then
+	news     map[mesh.LogKey]uint32 // what the peer announced and we lacked: log and next
+	wanted   bool                   // the outstanding round was wanted, it is no regular one
+	round    uint32                 // outstanding; 0: none
+	last     uint32                 // newest number used
+	progress time.Time              // of the outstanding round
+	spoilt   bool                   // operations of the round were not taken: it compared nothing
+	gained   int                    // operations accepted from this peer since the round began
 	pause    time.Duration
 	quiet    time.Time // no round before, because the last one brought nothing
 }
@@ -46,19 +46,31 @@ func (a *asker) poke() {
 }
 
 // soon wants a round after d.
-func (a *asker) soon(d time.Duration) { a.wish(d, false) }
-
-// unless wants a round after d, unless what the peer announced came another way until then.
-func (a *asker) unless(d time.Duration) { a.wish(d, true) }
-
-func (a *asker) wish(d time.Duration, lack bool) {
+func (a *asker) soon(d time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.wish(d)
+	a.forced = true
+}
+
+// unless wants a round after d, unless what the peer announced came another way until then. What it announced
+// beyond a Have's worth of logs waits for the next regular round.
+func (a *asker) unless(d time.Duration, k mesh.LogKey, next uint32) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.news == nil {
+		a.news = map[mesh.LogKey]uint32{}
+	}
+	if old, ok := a.news[k]; old < next && (ok || len(a.news) < maxHaves) {
+		a.news[k] = next
+		a.wish(d)
+	}
+}
+
+func (a *asker) wish(d time.Duration) {
 	at := time.Now().Add(d)
-	if a.want.IsZero() {
-		a.want, a.lack = at, lack
-	} else {
-		a.want, a.lack = earlier(at, a.want), a.lack && lack
+	if a.want.IsZero() || at.Before(a.want) {
+		a.want = at
 	}
 	a.poke()
 }
@@ -90,7 +102,7 @@ func (a *asker) spoil() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.spoilt = true
-	a.want, a.lack = time.Now().Add(diskLowRetry), false
+	a.want, a.forced = time.Now().Add(diskLowRetry), true
 	a.poke()
 }
 
@@ -131,7 +143,7 @@ func (a *asker) slower() {
 }
 
 // due returns the number of a round to begin now, or how long to wait.
-func (a *asker) due(resync time.Time, lacking func() bool) (round uint32, wait time.Duration) {
+func (a *asker) due(resync time.Time, held func(mesh.LogKey) uint32) (round uint32, wait time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
@@ -141,7 +153,7 @@ func (a *asker) due(resync time.Time, lacking func() bool) (round uint32, wait t
 		}
 		a.round = 0
 		a.slower()
-		a.want, a.lack = a.quiet, false
+		a.want, a.forced = a.quiet, true
 	}
 	at := resync
 	if !a.want.IsZero() {
@@ -153,15 +165,20 @@ func (a *asker) due(resync time.Time, lacking func() bool) (round uint32, wait t
 	if now.Before(at) {
 		return 0, at.Sub(now)
 	}
-	if a.wanted = now.Before(resync); a.wanted && a.lack && !lacking() {
-		a.want = time.Time{}
+	a.wanted = now.Before(resync)
+	missing := a.forced
+	for k, next := range a.news {
+		missing = missing || held(k) < next
+	}
+	a.want, a.forced, a.news = time.Time{}, false, nil
+	if a.wanted && !missing {
 		return 0, resync.Sub(now)
 	}
 	a.last++
 	if a.last == 0 {
 		a.last++
 	}
-	a.round, a.progress, a.want = a.last, now, time.Time{}
+	a.round, a.progress = a.last, now
 	a.spoilt, a.gained = false, 0
 	return a.round, 0
 }
@@ -171,7 +188,7 @@ func (a *asker) lost(later time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.round = 0
-	a.want, a.lack = time.Now().Add(later), false
+	a.want, a.forced = time.Now().Add(later), true
 }
 
 // askRounds asks for a round at once, whenever one is wanted, and every ResyncInterval.
@@ -181,7 +198,7 @@ func (l *link) askRounds(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		round, wait := l.ask.due(resync, l.lacking)
+		round, wait := l.ask.due(resync, func(k mesh.LogKey) uint32 { return l.node.loop.view.Load().next(k) })
 		if round != 0 {
 			resync = l.nextResync()
 			switch {
@@ -219,12 +236,6 @@ func (l *link) askRound(round uint32) bool {
 func (l *link) nextResync() time.Time {
 	d := l.node.cfg.ResyncInterval
 	return time.Now().Add(d - d/10 + rand.N(d/5+1))
-}
-
-// lacking reports whether the peer is known to hold what we don't.
-func (l *link) lacking() bool {
-	v := l.node.loop.view.Load()
-	return l.known.any(func(k mesh.LogKey, next uint32) bool { return v.next(k) < next })
 }
 
 // heights is how far the peer holds each log, as far as we know: what it said, sent, or was sent.
@@ -267,22 +278,8 @@ func (h *heights) of(k mesh.LogKey) (next uint32, known bool) {
 	return next, ok || h.said
 }
 
-// any reports whether f holds for some log.
-func (h *heights) any(f func(k mesh.LogKey, next uint32) bool) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for k, next := range h.next {
-		if f(k, next) {
-			return true
-		}
-	}
-	return false
-}
-
 // get returns how far the peer is known to hold a log; 0: not at all.
 func (h *heights) get(k mesh.LogKey) uint32 {
 	next, _ := h.of(k)
 	return next
 }
-
-var errAbandoned = errors.New("the peer asked anew")

@@ -99,7 +99,7 @@ func (n *Node) gossipScores(scores map[peer.ID]float64) {
 	for id, s := range scores {
 		if s < gossipBan {
 			n.log.Warn("closing the connection to a peer that gossips invalid messages", "peer", id.String())
-			go func() { _ = n.host.Network().ClosePeer(id) }() // the callback must not block
+			n.start(func(context.Context) { _ = n.host.Network().ClosePeer(id) }) // the callback must not block
 		}
 	}
 }

@@ -37,6 +37,8 @@ type chains struct {
 	logs  map[mesh.LogKey]oplog.Log
 	store *oplog.Memory
 
+	onChange func() // called after each operation that was taken from elsewhere; may be nil
+
 	mu       sync.Mutex
 	compared map[keys.Public]int
 	haves    map[keys.Public]int
@@ -88,6 +90,9 @@ func (c *chains) Step(_ time.Time, inputs ...replica.Input) (fx replica.Effects,
 		changed[key] = true
 		fx.Persist.Rows = append(fx.Persist.Rows, row)
 		fx.Publish = append(fx.Publish, replica.Published{Row: row, Instance: inst, From: from})
+		if c.onChange != nil && from != c.key.Public() {
+			c.onChange()
+		}
 	}
 	for _, in := range inputs {
 		switch in := in.(type) {
@@ -154,7 +159,7 @@ func (c *chains) arrivals() (n int) {
 
 // member is one node of a test mesh.
 type member struct {
-	t     *testing.T
+	t     testing.TB
 	i     byte
 	key   keys.Private
 	port  int
@@ -167,7 +172,7 @@ type member struct {
 }
 
 // newMember prepares node i of zone z<i>, listening on a loopback port of its own.
-func newMember(t *testing.T, i byte) *member {
+func newMember(t testing.TB, i byte) *member {
 	t.Helper()
 	port, err := freePort("127.0.0.1")
 	if err != nil {
@@ -230,16 +235,31 @@ func (m *member) startNode(build func() (*Node, error)) {
 	until(m.t, "ready", m.node.Ready)
 }
 
-// write publishes n objects and returns when they are on disk.
+// local is a change of an object with size bytes of content.
+func local(i, size int) replica.Local {
+	return replica.Local{Object: mesh.ObjectKey{Kind: "ConfigMap", Namespace: "default", Name: fmt.Sprintf("o%d", i)},
+		Payload: []byte(`{"d":"` + strings.Repeat("x", size) + `"}`)}
+}
+
+// write publishes n objects one by one and returns when they are on disk.
 func (m *member) write(n, size int) {
 	m.t.Helper()
 	for i := range n {
-		payload := []byte(`{"d":"` + strings.Repeat("x", size) + `"}`)
-		in := replica.Local{Object: mesh.ObjectKey{Kind: "ConfigMap", Namespace: "default", Name: fmt.Sprintf("o%d", i)}, Payload: payload}
-		if err := m.node.Do(context.Background(), in); err != nil {
+		if err := m.node.Do(context.Background(), local(i, size)); err != nil {
 			m.t.Fatal(err)
 		}
 	}
+}
+
+// writeBatch publishes n objects as fast as the loop takes them.
+func (m *member) writeBatch(n, size int) {
+	m.t.Helper()
+	for i := range n - 1 {
+		if err := m.node.sink(context.Background(), local(i, size)); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+	m.write(1, size)
 }
 
 // holds is how much of another's log a member has.
@@ -259,7 +279,7 @@ func (m *member) stateOf(o *member) mesh.PeerState {
 }
 
 // until polls a condition.
-func until(t *testing.T, what string, cond func() bool) {
+func until(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !cond(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -299,7 +319,7 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
-func counterValue(t *testing.T, c prometheus.Counter) float64 {
+func counterValue(t testing.TB, c prometheus.Counter) float64 {
 	t.Helper()
 	var m dto.Metric
 	if err := c.Write(&m); err != nil {

@@ -62,6 +62,9 @@ func (n *Node) published(ops []replica.Published) {
 		var frame []byte
 		for _, l := range links {
 			if next, known := l.known.of(op.Log); known && next != op.Seq {
+				if next < op.Seq {
+					l.serve.push()
+				}
 				continue
 			}
 			if frame == nil {
@@ -69,6 +72,8 @@ func (n *Node) published(ops []replica.Published) {
 			}
 			if l.sendLive(frame) {
 				l.known.learn(op.Log, op.Seq+1)
+			} else {
+				l.serve.push()
 			}
 		}
 		if gossip {

@@ -215,7 +215,7 @@ func (n *Node) takeHeartbeat(ctx context.Context, l *link, payload []byte) error
 		key := mesh.LogKey{Author: h.Key, Log: mesh.LogIDOf(n.cfg.Network, h.Instance)}
 		l.known.learn(key, h.Next)
 		if n.loop.view.Load().next(key) < h.Next {
-			l.ask.unless(hintDelay)
+			l.ask.unless(hintDelay, key, h.Next)
 		}
 	}
 	return nil

@@ -196,7 +196,7 @@ func (l *link) takeHeads(hs []head) {
 		}
 		l.known.learn(h.Key, h.Next)
 		if v.next(h.Key) < h.Next {
-			l.ask.unless(l.grace(h.Key.Author))
+			l.ask.unless(l.grace(h.Key.Author), h.Key, h.Next)
 		}
 	}
 }

@@ -22,8 +22,12 @@ type server struct {
 	round  uint32
 	theirs []oplog.Have
 	asked  bool
+	behind bool // the peer lacks some of our own log and needn't ask
 	trust  *mesh.Hash
 }
+
+// errAbandoned ends a round whose peer has begun another.
+var errAbandoned = errors.New("the peer asked anew")
 
 func (s *server) trustDigest(h mesh.Hash) {
 	s.mu.Lock()
@@ -35,10 +39,30 @@ func (s *server) have(round uint32, theirs []oplog.Have) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.round, s.theirs, s.asked = round, theirs, true
+	s.poke()
+}
+
+// push sends the peer what it lacks of our own log.
+func (s *server) push() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.behind = true
+	s.poke()
+}
+
+func (s *server) poke() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
+}
+
+func (s *server) takePush() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	behind := s.behind
+	s.behind = false
+	return behind
 }
 
 func (s *server) take() (round uint32, theirs []oplog.Have, trust *mesh.Hash, asked bool) {
@@ -64,10 +88,31 @@ func (l *link) serveRounds(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		round, theirs, trust, asked := l.serve.take()
-		if !asked {
-			continue
+		var err error
+		if asked {
+			err = l.serveRound(ctx, round, theirs, trust)
 		}
-		if err := l.serveRound(ctx, round, theirs, trust); err != nil && !errors.Is(err, errAbandoned) {
+		if err == nil && (asked || l.serve.takePush()) {
+			err = l.pushOwn(ctx)
+		}
+		if err != nil && !errors.Is(err, errAbandoned) {
+			return err
+		}
+	}
+}
+
+// pushOwn sends what was added to our own log while the peer was behind: after a round, or when it was too
+// slow for live frames. It ends when live frames can take over.
+func (l *link) pushOwn(ctx context.Context) error {
+	var pushed uint32 // on its way; what is known of the peer follows when it is written
+	for {
+		own := l.node.loop.view.Load().own
+		next, known := l.known.of(own.Key)
+		if next = max(next, pushed); !known || next >= own.Next {
+			return nil
+		}
+		pushed = own.Next
+		if err := l.serveLog(ctx, oplog.Send{Log: own.Key, Instance: own.Instance, From: max(next, own.Start), To: own.Next}); err != nil {
 			return err
 		}
 	}

@@ -132,8 +132,8 @@ func peerFindings(peers []mesh.Peer) (out []mesh.Finding) {
 }
 
 // replication compares, for the newest log of every other zone that anyone told us about, what was announced
-// with what is held. Announcements count only while who made them is connected: nobody can make us look
-// behind for longer.
+// with what is held. A zone's own signed heartbeat counts for good. What others say about it counts only
+// while they are connected: nobody can make us look behind for longer.
 func (n *Node) replication(v *view) []mesh.Replication {
 	type newest struct {
 		inc  mesh.Incarnation
@@ -166,7 +166,7 @@ func (n *Node) replication(v *view) []mesh.Replication {
 	}
 	for _, p := range n.peers.all() {
 		p.mu.Lock()
-		if b := p.beat; b != nil && len(p.links) > 0 && b.Next > 0 {
+		if b := p.beat; b != nil && b.Next > 0 {
 			key := mesh.LogKey{Author: p.key, Log: mesh.LogIDOf(n.cfg.Network, b.Instance)}
 			note(b.Instance, b.Next, v.next(key))
 		}
