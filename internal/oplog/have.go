@@ -77,7 +77,7 @@ func stretch(o, t *Have, ids RowIDs) (from, to uint32, err error) {
 		return 0, 0, nil
 	case t.Next >= o.Start:
 		return t.Next, o.Next, nil
-	case t.Staged != nil && t.Staged.Begin >= o.Start && t.Staged.Next <= o.Next:
+	case t.Staged != nil && t.Staged.Begin == o.Start && t.Staged.Next <= o.Next:
 		// Between their chain and ours is a gap that a whole run must bridge; part of one is there already.
 		id, held, err := ids(o.Key, t.Staged.Next-1)
 		if err != nil {
