@@ -18,10 +18,15 @@ func main() { os.Exit(mainCode()) }
 
 // mainCode is main without the exit, so that its deferred calls run.
 func mainCode() int {
+	return withSignals(func(ctx context.Context) int { return run(ctx, os.Args, newEnv()) })
+}
+
+// withSignals runs f with a context that ends with the first SIGINT or SIGTERM, which asks for an orderly
+// end. The second ends the process at once. That is not left to the default meaning of signals, which they
+// do not have for process 1 of a container.
+func withSignals(f func(context.Context) int) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	// The first signal asks for an orderly end, the second ends the process at once. That is not left to the
-	// default meaning of signals, which as process 1 of a container they do not have.
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
@@ -30,7 +35,7 @@ func mainCode() int {
 		<-signals
 		os.Exit(exitInterrupted)
 	}()
-	return run(ctx, os.Args, newEnv())
+	return f(ctx)
 }
 
 // run executes one command line, args[0] being the name the program was called by, and returns the exit

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"io/fs"
@@ -25,7 +26,7 @@ import (
 //	finds REGEXP FILE           a file holds a match; polled as above
 //	expand FILE FILE            write the second with $VARIABLES of the script filled in to the first
 //	http CODE PATH REGEXP       what 127.0.0.1:$HTTP answers
-//	signal NAME WORD            send TERM, INT or HUP to the background command with that word in its line
+//	signal NAME WORD            send TERM, INT, HUP or KILL to the background command with that word in its line
 func TestRun(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -115,7 +116,7 @@ func finds(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: finds REGEXP FILE")
 	}
-	want := regexp.MustCompile(args[0])
+	want := regexp.MustCompile("(?m)" + args[0])
 	until(ts, args[1]+" holds "+args[0], func() bool {
 		b, err := os.ReadFile(ts.MkAbs(args[1]))
 		return err == nil && want.Match(b)
@@ -146,9 +147,9 @@ func ask(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP}
+	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
 	if neg || len(args) != 2 || signals[args[0]] == nil {
-		ts.Fatalf("usage: signal TERM|INT|HUP WORD")
+		ts.Fatalf("usage: signal TERM|INT|HUP|KILL WORD")
 	}
 	for _, c := range ts.BackgroundCmds() {
 		if slices.Contains(c.Args, args[1]) && c.ProcessState == nil {
@@ -157,6 +158,17 @@ func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("no background command with %s", args[1])
+}
+
+// stubborn is a program that says when it was asked to stop and then does not.
+func stubborn() {
+	os.Exit(withSignals(func(ctx context.Context) int {
+		fmt.Println("running")
+		<-ctx.Done()
+		fmt.Println("asked to stop")
+		time.Sleep(pollFor)
+		return 0
+	}))
 }
 
 func TestDifferingFields(t *testing.T) {
