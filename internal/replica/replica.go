@@ -192,6 +192,11 @@ func (r *Replica) load(idx *oplog.Index) {
 	for _, o := range r.sortedObjects() {
 		r.reclassify(o)
 	}
+	for _, l := range r.logs {
+		if l.Key.Author == r.self && l.Instance.Incarnation != r.meta.Incarnation {
+			r.start.floor = max(r.start.floor, l.Instance.Incarnation+1)
+		}
+	}
 	r.loadSnapshotState()
 }
 

@@ -45,8 +45,12 @@ func (r *Replica) nextVersion() mesh.Version {
 // preceded by an empty snapshot, so that every log begins with one.
 func (r *Replica) sign(ev *event.Event) {
 	l := r.ownLog()
-	if l != nil && (l.Frozen || l.Next > lastSeq) {
+	switch {
+	case l != nil && (l.Frozen || l.Next > lastSeq):
 		r.newIncarnation("log is full or forked")
+		l = nil
+	case r.meta.Incarnation != 0 && r.meta.Incarnation < r.start.floor:
+		r.newIncarnation("a higher incarnation of this zone exists")
 		l = nil
 	}
 	if l == nil {
