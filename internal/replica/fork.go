@@ -60,7 +60,7 @@ const (
 	maxPrunedBody = 256 << 10
 )
 
-// comparePruned looks at operations from before a log's start, of which no row is held any more. Alone one
+// comparePruned looks at operations up to a log's start, of which no row before is held any more. Alone one
 // says nothing; the two that prove a fork arrive one after the other, and prove it by themselves.
 func (r *Replica) comparePruned(l *oplog.Log, op *operation.Operation, in Arrived) {
 	past := r.pruned[l.Key]
@@ -69,7 +69,7 @@ func (r *Replica) comparePruned(l *oplog.Log, op *operation.Operation, in Arrive
 		r.freeze(l, rowOf(past), rowOf(op), past.Seq, in.From)
 		return
 	}
-	if len(op.Body) > maxPrunedBody || past == nil && len(r.pruned) >= maxPruned {
+	if op.Seq == l.Start || len(op.Body) > maxPrunedBody || past == nil && len(r.pruned) >= maxPruned {
 		return
 	}
 	r.pruned[l.Key] = op

@@ -78,7 +78,7 @@ func (r *Replica) arrived(in Arrived) {
 	case oplog.Fork:
 		r.forked(l, op, j, in)
 	case oplog.Duplicate:
-		if op.Seq < l.Start {
+		if op.Seq <= l.Start {
 			r.comparePruned(l, op, in)
 		}
 	}
