@@ -6,6 +6,7 @@ import "github.com/spf13/cobra"
 // overview, completion and the tests walk this tree.
 func commands(e *env) []*cobra.Command {
 	return []*cobra.Command{
+		newDemoCmd(e),
 		newKeygenCmd(e),
 		newRunCmd(e),
 		newStatusCmd(e),

@@ -40,6 +40,10 @@ type env struct {
 	isTerminal func(stream any) bool
 	width      func(stream any) int
 
+	// beforeDemoStep is told each step of mesh demo before it is taken, for tests to break things there. It may
+	// be nil.
+	beforeDemoStep func(d *demo, step string)
+
 	flags  globalFlags
 	warned map[string]bool
 }

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func newDemoCmd(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Start three nodes in a temporary folder and tell their story",
+		Example: "  mesh demo\n" +
+			"  mesh demo --plain          no colour, and the end of the story is the end\n" +
+			"  mesh demo --keep           leave the folder with manifests, stores and logs",
+		Long: "Each node is a process of its own with a key, a store and a folder of manifests. They reach each other " +
+			"through forwarders on 127.0.0.1, so that the network can be cut without being root. The story is what the " +
+			"nodes really do, and its times are measured. On a terminal the nodes go on after it, to be played with, " +
+			"until Ctrl-C; elsewhere the demo ends.",
+		Annotations: map[string]string{annotationExits: "0 1 2 130"},
+	}
+	var o demoOptions
+	c.Flags().BoolVar(&o.keep, "keep", false, "do not remove the temporary folder")
+	c.Flags().BoolVar(&o.plain, "plain", false, "do as where there is no terminal")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		// A terminal that is closed ends the demo like Ctrl-C.
+		ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGHUP)
+		defer stop()
+		err := runDemo(ctx, e, o)
+		if err != nil && ctx.Err() != nil {
+			return errInterrupted
+		}
+		return err
+	}
+	return c
+}
+
+type demoOptions struct {
+	keep  bool
+	plain bool
+}
+
+// stepLimit is how long one step may take before the demo gives up. The slowest is the healing of a network
+// that was cut for long: redialling pauses for up to 15 s.
+const stepLimit = time.Minute
+
+// demo is one run of mesh demo.
+type demo struct {
+	e     *env
+	live  bool // a step is announced before it is done, and its line replaced
+	stay  bool // the nodes go on after the story
+	dir   string
+	exe   string
+	nodes []*demoNode
+	wires *demoWires
+	limit time.Duration // for one step
+
+	step    string // the one being taken
+	failed  bool   // it did not succeed
+	started time.Time
+}
+
+func runDemo(ctx context.Context, e *env, o demoOptions) (err error) {
+	terminal := e.isTerminal(e.stdout) && !o.plain
+	if o.plain && e.flags.color == "auto" {
+		e.flags.color = "never"
+	}
+	d := &demo{e: e, limit: stepLimit, stay: terminal, started: time.Now(),
+		live: terminal && e.getenv("TERM") != "dumb" && e.width(e.stdout) >= demoWidth}
+	if d.exe, err = os.Executable(); err != nil {
+		return fmt.Errorf("find the program itself: %w", err)
+	}
+	if d.dir, err = os.MkdirTemp(e.tempDir, "mesh-demo-"); err != nil {
+		return &cliError{Code: "MESH-1501", What: "cannot make a temporary folder for the demo", Cause: reason(err),
+			Next: []string{"TMPDIR=DIR mesh demo"}, Err: err}
+	}
+	if d.dir, err = filepath.Abs(d.dir); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.clean(o.keep)) }()
+	if err := d.prepare(); err != nil {
+		return err
+	}
+	if err := d.tell(ctx); err != nil {
+		return err
+	}
+	if !d.stay {
+		return nil
+	}
+	return d.remain(ctx)
+}
+
+// clean ends whatever was started and removes the folder, unless it is wanted or tells why a step failed.
+func (d *demo) clean(keep bool) error {
+	if d.stay {
+		d.e.note("stopping the nodes; Ctrl-C again stops at once")
+	}
+	d.stopAll()
+	d.wires.close()
+	if keep || d.failed {
+		d.e.note("kept %s", d.dir)
+		return nil
+	}
+	if err := os.RemoveAll(d.dir); err != nil {
+		d.e.warn("the temporary folder %s was not removed: %s", d.dir, reason(err))
+	}
+	return nil
+}
+
+// remain lets the nodes go on and tells what to try with them, until ctx ends.
+func (d *demo) remain(ctx context.Context) error {
+	mesh := d.program()
+	east, west := d.nodes[0], d.nodes[2]
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s\n", d.bold("The nodes go on. Try, in another terminal:"))
+	fmt.Fprintf(&b, "  cd %s\n", d.dir)
+	for _, l := range [][2]string{
+		{"ls */manifests/*", "the folders; local/ is yours, in each zone"},
+		{"$EDITOR east/manifests/local/cut.yaml", "then look into north/manifests/mesh/east"},
+		{mesh + " status --node " + east.relAPI(), "how east is doing"},
+		{mesh + " peers -w --node " + east.relAPI(), "whom it sees, change by change"},
+		{mesh + " log show east --node " + west.relAPI(), "east's signed log, as west holds it"},
+		{fmt.Sprintf("kill -9 %d", west.pid()), "west, the hard way; back with: " + mesh + " run -c west/config.yaml"},
+	} {
+		fmt.Fprintf(&b, "  %s\n      %s\n", l[0], l[1])
+	}
+	fmt.Fprintf(&b, "%s\n", d.bold("Ctrl-C ends the nodes and removes the folder."))
+	if err := d.e.printf("%s", b.String()); err != nil {
+		return err
+	}
+	ended := make(chan *demoNode, len(d.nodes)) // closed by nobody: room for one message of each
+	for _, n := range d.nodes {
+		go func() { <-n.ended; ended <- n }() // every process ends with the demo, so this does
+	}
+	for {
+		select {
+		case n := <-ended:
+			d.e.note("%s has ended (%s); start it again with: %s run -c %s", n.zone, n.fate(), mesh, filepath.Join(string(n.zone), configName))
+		case <-ctx.Done():
+			fmt.Fprintln(d.e.stderr) // after the ^C that the terminal shows
+			return nil
+		}
+	}
+}
+
+// program is how to call this very program from another directory.
+func (d *demo) program() string {
+	if found, err := exec.LookPath("mesh"); err == nil {
+		if found, err = filepath.EvalSymlinks(found); err == nil && found == d.exe {
+			return "mesh"
+		}
+	}
+	return shellQuote(d.exe)
+}
