@@ -120,12 +120,12 @@ func adoptionText(a mesh.Adoption) string {
 
 func divergence(a mesh.Adoption) string {
 	switch {
-	case a.Owner == a.Zone:
-		return "none, " + string(a.Zone) + " is the owner"
+	case a.Against == "":
+		return "none, nobody else has a copy"
 	case !a.HasCopy:
 		return fmt.Sprintf("none, %s has no copy of its own", a.Zone)
 	case len(a.Differs) == 0:
-		return fmt.Sprintf("none, the copy of %s is the same", a.Zone)
+		return fmt.Sprintf("none, the copies of %s and %s are the same", a.Zone, a.Against)
 	}
-	return fmt.Sprintf("the copy of %s differs in %s", a.Zone, strings.Join(a.Differs, ", "))
+	return fmt.Sprintf("the copy of %s differs from that of %s in %s", a.Zone, a.Against, strings.Join(a.Differs, ", "))
 }

@@ -94,7 +94,7 @@ func newFakeNode(t *testing.T) *fakeNode {
 		Zone: "west", Version: 17, Reason: "adopted", At: before(time.Hour).UnixMilli(), Payload: []byte(`{"data":{"from":"w"}}`)}}}
 	app := mesh.Resource{Object: "ConfigMap/default/app", Owner: "west", State: "Conflict", Epoch: 2, Version: 17, Claims: []mesh.Zone{"east", "west"},
 		Since: *before(time.Hour), Detail: "east and west created it"}
-	f.adoptions[app.Object] = mesh.Adoption{Resource: app, Zone: "east", HasCopy: true, Differs: []string{"data.color", "data.size"}}
+	f.adoptions[app.Object] = mesh.Adoption{Resource: app, Zone: "east", HasCopy: true, Against: "west", Differs: []string{"data.color", "data.size"}}
 	own := mesh.Resource{Object: "ConfigMap/default/own", Owner: "east", State: "Live", Epoch: 1, Version: 4, Claims: []mesh.Zone{"east"}}
 	f.adoptions[own.Object] = mesh.Adoption{Resource: own, Zone: "east", HasCopy: true, Done: true}
 	return f

@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/oplog"
@@ -191,5 +194,83 @@ func TestExportsAreTheSignedBytes(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// lineWatcher ends a command when its output holds a text, and changes the node on the way.
+type lineWatcher struct {
+	bytes.Buffer
+	on map[string]func()
+}
+
+func (w *lineWatcher) Write(b []byte) (int, error) {
+	n, err := w.Buffer.Write(b)
+	for text, f := range w.on {
+		if strings.Contains(w.String(), text) {
+			delete(w.on, text)
+			f()
+		}
+	}
+	return n, err
+}
+
+// watch runs a command that goes on until its output holds last.
+func watch(t *testing.T, node *fakeNode, first, last string, change func(), line string) string {
+	t.Helper()
+	dir := serveFake(t, node)
+	te := inspectEnv(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out := &lineWatcher{}
+	out.on = map[string]func(){last: cancel, first: func() {
+		node.mu.Lock()
+		defer node.mu.Unlock()
+		change()
+	}}
+	te.env.stdout = out
+	code := run(ctx, append([]string{"mesh"}, append(strings.Fields(line), "--data-dir", dir)...), te.env)
+	if code != exitInterrupted || len(out.on) != 0 {
+		t.Errorf("mesh %s = %d %s, want %d and %q in\n%s", line, code, te.stderr.String(), exitInterrupted, last, out)
+	}
+	return out.String()
+}
+
+func TestWatchPrintsChanges(t *testing.T) {
+	t.Parallel()
+	node := newFakeNode(t)
+	out := watch(t, node, "lab", "west    NotReady", func() { node.peers[1].State = mesh.NotReady }, "peers -w")
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 5 || strings.Count(out, "NAME") != 1 {
+		t.Errorf("peers -w printed\n%s\nwant the table and one row", out)
+	}
+}
+
+func TestWatchedJSONIsOneObjectPerLine(t *testing.T) {
+	t.Parallel()
+	node := newFakeNode(t)
+	out := watch(t, node, `"name":"lab"`, `"version":"0.5.0"`, func() { node.peers[1].Version = ptr("0.5.0") }, "peers -w -o json")
+	for _, l := range strings.Split(strings.TrimSpace(out), "\n") {
+		if !strings.HasPrefix(l, `{"apiVersion":"mesh.dcp.hiro.io/v1","kind":"Peer",`) || !json.Valid([]byte(l)) {
+			t.Errorf("peers -w -o json printed %s", l)
+		}
+	}
+	node = newFakeNode(t)
+	out = watch(t, node, `"live":57`, `"live":58`, func() { node.status.Resources.Live++ }, "status -w -o json")
+	if strings.Count(out, "\n") != 2 {
+		t.Errorf("status -w printed\n%s\nwant two lines", out)
+	}
+}
+
+func TestFollowPrintsNewOperations(t *testing.T) {
+	t.Parallel()
+	node := newFakeNode(t)
+	key := mesh.LogKey{}
+	for k := range node.rows {
+		key = k
+	}
+	all := node.rows[key]
+	node.rows[key], node.logs[0].Height = all[:4], ptr(uint32(3))
+	out := watch(t, node, "Secret", "delete", func() { node.rows[key], node.logs[0].Height = all, ptr(uint32(4)) }, "log show -f")
+	if strings.Count(out, "SEQ") != 1 || strings.Count(out, "\n") != 6 {
+		t.Errorf("log show -f printed\n%s\nwant one header and five operations", out)
 	}
 }

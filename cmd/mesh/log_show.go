@@ -84,6 +84,7 @@ type logShow struct {
 	follow  bool
 	lost    bool
 	secrets bool
+	widths  []int // of the table, kept over its parts
 }
 
 // read takes over what the command line says.
@@ -203,7 +204,7 @@ func (s *logShow) printLog(ctx context.Context, src logSource, l mesh.LogStatus,
 		if len(t.rows) == 0 {
 			return nil
 		}
-		t.noHeader = !*header
+		t.noHeader, t.keep = !*header, &s.widths
 		*header = false
 		err := s.e.printTable(t, "")
 		t.rows = nil

@@ -81,6 +81,7 @@ type peersView struct {
 	noHeaders bool
 	watch     bool
 	format    *string
+	widths    []int // of the table, kept over the rows of a watch
 }
 
 func (v *peersView) show(ctx context.Context) error {
@@ -181,7 +182,7 @@ func (v *peersView) print(peers []mesh.Peer, noHeader bool) error {
 		return nil
 	}
 	t := peerTable(v.e, peers, *v.format == formatWide)
-	t.noHeader = noHeader
+	t.noHeader, t.keep = noHeader, &v.widths
 	return v.e.printTable(t, "No peers found.")
 }
 

@@ -133,8 +133,8 @@ func (i *inspector) adoption(ctx context.Context, key mesh.ObjectKey) (a mesh.Ad
 	a.Zone, a.Differs = i.zone, []string{}
 	a.Done = a.Owner == i.zone && a.State == "Live"
 	a.HasCopy = slices.Contains(a.Claims, i.zone)
-	if a.HasCopy && a.Owner != i.zone {
-		if a.Differs, err = i.differences(key, a.Owner); err != nil {
+	if a.Against = rival(a.Resource, i.zone); a.HasCopy && a.Against != "" {
+		if a.Differs, err = i.differences(key, a.Against); err != nil {
 			return a, "", err
 		}
 	}
@@ -144,13 +144,25 @@ func (i *inspector) adoption(ctx context.Context, key mesh.ObjectKey) (a mesh.Ad
 // maxDiffers is how many fields of a divergence are named.
 const maxDiffers = 20
 
-// differences names the fields in which our claim on an object differs from its owner's.
-func (i *inspector) differences(key mesh.ObjectKey, owner mesh.Zone) ([]string, error) {
+// rival is the zone whose copy ours is to be compared with: the owner, or where that is us, another creator.
+func rival(r mesh.Resource, self mesh.Zone) mesh.Zone {
+	if r.Owner != self && slices.Contains(r.Claims, r.Owner) {
+		return r.Owner
+	}
+	n := slices.IndexFunc(r.Claims, func(z mesh.Zone) bool { return z != self })
+	if n < 0 {
+		return ""
+	}
+	return r.Claims[n]
+}
+
+// differences names the fields in which our claim on an object differs from another zone's.
+func (i *inspector) differences(key mesh.ObjectKey, other mesh.Zone) ([]string, error) {
 	ours, err := i.store.Payload(mesh.ClaimRef{Object: key, Zone: i.zone})
 	if err != nil {
 		return nil, err
 	}
-	theirs, err := i.store.Payload(mesh.ClaimRef{Object: key, Zone: owner})
+	theirs, err := i.store.Payload(mesh.ClaimRef{Object: key, Zone: other})
 	if err != nil {
 		return nil, err
 	}

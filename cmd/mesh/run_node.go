@@ -23,8 +23,10 @@ import (
 )
 
 const (
-	// graceTime is how long a node takes to stop at most: Kubernetes kills after 30 s, people sooner.
+	// graceTime is how long a node takes to stop at most: Kubernetes kills after 30 s, people sooner. Of it the
+	// node itself has nodeGrace; the rest is for requests under way and for closing the store.
 	graceTime = 10 * time.Second
+	nodeGrace = 6 * time.Second
 	// readyEvery is how often a starting node is looked at: it delays the first answer by as much.
 	readyEvery = 5 * time.Millisecond
 	// stallLimit is how long the loop may take for one round before only a restart helps. A commit to a slow
@@ -177,7 +179,7 @@ func nodeConfig(cfg *config.Config) node.Config {
 	nc.HeartbeatInterval = cfg.Heartbeat
 	nc.ResyncInterval = cfg.Protocol.ResyncInterval
 	nc.PeerUnavailableAfter = cfg.Mesh.PeerUnavailableAfter
-	nc.Grace = graceTime - time.Second // the rest of the node has that second
+	nc.Grace = nodeGrace
 	nc.Gossip = cfg.Gossip
 	nc.Version = buildVersion().Version
 	nc.Replica = replica.Config{

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -27,6 +28,9 @@ type table struct {
 	columns  []column
 	rows     [][]string
 	noHeader bool
+	// keep holds the least widths of the columns and takes up those that were printed, so that a table that is
+	// printed in parts stays aligned. Nil: every table is laid out by itself.
+	keep *[]int
 }
 
 // printTable writes t to stdout. Of an empty table it prints none on stderr, such as "No peers found.", and
@@ -54,6 +58,12 @@ func (t table) layout(terminal int, paint func(string, style) string) string {
 		}
 	}
 	widths := t.widths(cells)
+	if t.keep != nil {
+		for j, w := range *t.keep {
+			widths[j] = max(widths[j], w)
+		}
+		*t.keep = slices.Clone(widths)
+	}
 	if terminal > 0 {
 		t.shrink(cells, widths, terminal)
 	}

@@ -52,9 +52,11 @@ type Adoption struct {
 	Zone Zone `json:"zone"`
 	// Done says that Zone owns the object now and nobody contests it.
 	Done bool `json:"done"`
-	// HasCopy says that this zone has a copy of its own; Differs lists the fields in which it differs from the
-	// owner's, by path, never their values; at most 20.
+	// HasCopy says that this zone has a copy of its own; Differs lists the fields in which it differs from that
+	// of Against, by path, never their values; at most 20. Against is the owner, or another zone with a copy
+	// where this zone is the owner; empty when nobody else has one.
 	HasCopy bool     `json:"hasCopy"`
+	Against Zone     `json:"against,omitempty"`
 	Differs []string `json:"differs"`
 }
 
