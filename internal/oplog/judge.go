@@ -76,7 +76,17 @@ func (l *Log) compareHeld(op *operation.Operation, ids RowIDs) (Judgement, error
 	if !held || id == op.ID {
 		return Judgement{Verdict: Duplicate}, nil
 	}
-	return Judgement{Verdict: Fork, Rival: op.Seq, Common: min(op.Seq, l.Next)}, nil
+	common := op.Seq
+	if common > l.Start {
+		// Its backlink tells of one operation more.
+		if id, held, err = ids(l.Key, op.Seq-1); err != nil {
+			return Judgement{}, err
+		}
+		if held && id != op.Backlink {
+			common--
+		}
+	}
+	return Judgement{Verdict: Fork, Rival: op.Seq, Common: min(common, l.Next)}, nil
 }
 
 // State is the log as a Have states it. A frozen log ends at its last common position.
