@@ -146,7 +146,7 @@ func (r *Replica) replicaSeen(in ReplicaSeen) {
 		r.place(o, &oplog.Placed{
 			Object: in.Object, Zone: in.Zone, Epoch: mesh.MaxEpoch, Content: in.Content, State: oplog.PlacedDone,
 		})
-	case p.Local || p.State == oplog.PlacedUnmanaged || p.State == oplog.PlacedHeld:
+	case p.Local || p.State == oplog.PlacedUnmanaged || p.State == oplog.PlacedHeld || !r.cfg.Applies(o.key):
 	case p.State == oplog.PlacedRemoving:
 		if in.Content.IsZero() {
 			r.removed(o)
@@ -229,7 +229,7 @@ func (r *Replica) resume() {
 	for _, o := range r.sortedObjects() {
 		r.touch(o)
 		p := o.placed
-		if p == nil {
+		if p == nil || !p.Local && !r.cfg.Applies(o.key) {
 			continue
 		}
 		switch {

@@ -10,6 +10,11 @@ import (
 // settle takes one object one step towards what the claims say. It may be called any number of times.
 func (r *Replica) settle(o *object) {
 	act, win := merge.Decide(r.cfg.Zone, o.claims, merge.Policy{Oldest: r.cfg.OnConflict == Oldest})
+	if !r.cfg.Applies(o.key) && (act == merge.Nothing || act == merge.Put || act == merge.Remove) {
+		r.settleOutside(o)
+		o.ended = ""
+		return
+	}
 	switch act {
 	case merge.Nothing:
 		r.settleUnclaimed(o)
@@ -29,6 +34,18 @@ func (r *Replica) settle(o *object) {
 		r.restate(o, win.Epoch)
 	}
 	o.ended = ""
+}
+
+// settleOutside leaves a replica as it stands: no entry of the configuration lets the object in any more, so
+// nothing is written or deleted here, whatever its owner states.
+func (r *Replica) settleOutside(o *object) {
+	p := o.placed
+	if p == nil || p.Local || p.State == oplog.PlacedUnmanaged || !p.Expect.IsZero() {
+		return
+	}
+	q := *p
+	q.State = oplog.PlacedUnmanaged
+	r.place(o, &q)
 }
 
 // settleUnclaimed deals with an object that nobody claims. If its last claim was ended by a snapshot of the
@@ -72,9 +89,6 @@ func (r *Replica) settleOwn(o *object) {
 func (r *Replica) settlePut(o *object, win mesh.Claim) {
 	if o.local != nil && !r.yielding(o) {
 		return // a copy of ours that is not published yet; it will be, or it is withheld
-	}
-	if !r.cfg.Applies(o.key) {
-		return
 	}
 	p := o.placed
 	want := oplog.Placed{
