@@ -13,7 +13,8 @@ import (
 	"dcp.hiro.io/mesh/internal/store"
 )
 
-// inspector answers the admin server from the running node and its store.
+// inspector answers the admin server from the running node and its store. What a question to the loop was to
+// fill in is not looked at when the question failed: the loop may still be at it.
 type inspector struct {
 	node   *node.Node
 	store  *store.Store
@@ -82,21 +83,27 @@ func (i *inspector) LostOne(_ context.Context, id uint64) (oplog.LostEntry, bool
 
 func (i *inspector) Resources(ctx context.Context, after mesh.ObjectKey, limit int) ([]mesh.Resource, error) {
 	var out []mesh.Resource
-	err := i.node.Inspect(ctx, func(r *replica.Replica) { out = r.Resources(after, limit) })
-	return out, err
+	if err := i.node.Inspect(ctx, func(r *replica.Replica) { out = r.Resources(after, limit) }); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 func (i *inspector) Resource(ctx context.Context, key mesh.ObjectKey) (mesh.Resource, bool, error) {
 	var res mesh.Resource
 	var ok bool
-	err := i.node.Inspect(ctx, func(r *replica.Replica) { res, ok = r.Resource(key) })
-	return res, ok, err
+	if err := i.node.Inspect(ctx, func(r *replica.Replica) { res, ok = r.Resource(key) }); err != nil {
+		return mesh.Resource{}, false, err
+	}
+	return res, ok, nil
 }
 
 func (i *inspector) Held(ctx context.Context) ([]mesh.HeldDeletes, error) {
 	var out []mesh.HeldDeletes
-	err := i.node.Inspect(ctx, func(r *replica.Replica) { out = r.Held() })
-	return out, err
+	if err := i.node.Inspect(ctx, func(r *replica.Replica) { out = r.Held() }); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // Adopt refuses what the replica would refuse, in words, before anything is changed.
@@ -117,25 +124,28 @@ func (i *inspector) Adopt(ctx context.Context, key mesh.ObjectKey, dryRun bool) 
 }
 
 // adoption describes an object to whoever thinks of adopting it, and why that would be refused.
-func (i *inspector) adoption(ctx context.Context, key mesh.ObjectKey) (a mesh.Adoption, refusal string, err error) {
+func (i *inspector) adoption(ctx context.Context, key mesh.ObjectKey) (mesh.Adoption, string, error) {
+	var res mesh.Resource
 	var known bool
-	err = i.node.Inspect(ctx, func(r *replica.Replica) {
-		a.Resource, known = r.Resource(key)
+	var refusal string
+	err := i.node.Inspect(ctx, func(r *replica.Replica) {
+		res, known = r.Resource(key)
 		refusal = r.AdoptRefusal(key)
 	})
 	switch {
 	case err != nil:
-		return a, "", err
+		return mesh.Adoption{}, "", err
 	case !known:
-		return a, "", &admin.Error{Code: admin.CodeNotFound, Message: "no object " + key.String(), Cause: "no zone has a claim on it",
+		return mesh.Adoption{}, "", &admin.Error{Code: admin.CodeNotFound, Message: "no object " + key.String(), Cause: "no zone has a claim on it",
 			Next: []string{"mesh log show --object " + key.String()}}
 	}
-	a.Zone, a.Differs = i.zone, []string{}
-	a.Done = a.Owner == i.zone && a.State == "Live"
-	a.HasCopy = slices.Contains(a.Claims, i.zone)
-	if a.Against = rival(a.Resource, i.zone); a.HasCopy && a.Against != "" {
+	a := mesh.Adoption{
+		Resource: res, Zone: i.zone, Done: res.Owner == i.zone && res.State == "Live",
+		HasCopy: slices.Contains(res.Claims, i.zone), Against: rival(res, i.zone), Differs: []string{},
+	}
+	if a.HasCopy && a.Against != "" {
 		if a.Differs, err = i.differences(key, a.Against); err != nil {
-			return a, "", err
+			return mesh.Adoption{}, "", err
 		}
 	}
 	return a, refusal, nil
