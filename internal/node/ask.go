@@ -142,16 +142,17 @@ func (a *asker) slower() {
 	a.pause = min(max(2*a.pause, roundPauseMin), roundPauseMax)
 }
 
-// due returns the number of a round to begin now, or how long to wait.
-func (a *asker) due(resync time.Time, held func(mesh.LogKey) uint32) (round uint32, wait time.Duration) {
+// due returns the number of a round to begin now, or how long to wait, and whether one was just given up. held
+// tells how far we hold a log.
+func (a *asker) due(resync time.Time, held func(mesh.LogKey) uint32) (round uint32, wait time.Duration, lost bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
 	if a.round != 0 {
 		if left := roundStall - now.Sub(a.progress); left > 0 {
-			return 0, left
+			return 0, left, false
 		}
-		a.round = 0
+		a.round, lost = 0, true
 		a.slower()
 		a.want, a.forced = a.quiet, true
 	}
@@ -163,7 +164,7 @@ func (a *asker) due(resync time.Time, held func(mesh.LogKey) uint32) (round uint
 		at = earlier(at, resync)
 	}
 	if now.Before(at) {
-		return 0, at.Sub(now)
+		return 0, at.Sub(now), lost
 	}
 	a.wanted = now.Before(resync)
 	missing := a.forced
@@ -172,7 +173,7 @@ func (a *asker) due(resync time.Time, held func(mesh.LogKey) uint32) (round uint
 	}
 	a.want, a.forced, a.news = time.Time{}, false, nil
 	if a.wanted && !missing {
-		return 0, resync.Sub(now)
+		return 0, resync.Sub(now), lost
 	}
 	a.last++
 	if a.last == 0 {
@@ -180,7 +181,7 @@ func (a *asker) due(resync time.Time, held func(mesh.LogKey) uint32) (round uint
 	}
 	a.round, a.progress = a.last, now
 	a.spoilt, a.gained = false, 0
-	return a.round, 0
+	return a.round, 0, lost
 }
 
 // lost takes back a round that was not asked for after all, until later.
@@ -198,7 +199,11 @@ func (l *link) askRounds(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		round, wait := l.ask.due(resync, func(k mesh.LogKey) uint32 { return l.node.loop.view.Load().next(k) })
+		round, wait, lost := l.ask.due(resync, func(k mesh.LogKey) uint32 { return l.node.loop.view.Load().next(k) })
+		if lost {
+			l.node.metrics.failed(componentSync)
+			l.node.log.Warn("a sync round brought nothing any more and is repeated", "peer", l.key())
+		}
 		if round != 0 {
 			resync = l.nextResync()
 			switch {

@@ -107,9 +107,6 @@ func (f *frameReader) next() (kind, []byte, error) {
 	return k, buf, nil
 }
 
-// buffered tells whether more was received already, so that what is at hand can be handled together.
-func (f *frameReader) buffered() bool { return f.r.Buffered() > 0 }
-
 func noEOF(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
@@ -74,7 +73,6 @@ func newGossip(ctx context.Context, n *Node) (*gossip, error) {
 			GossipThreshold: -100, PublishThreshold: -200, GraylistThreshold: gossipBan,
 			AcceptPXThreshold: 0, OpportunisticGraftThreshold: 1}),
 		pubsub.WithPeerScoreInspect(n.gossipScores, 5*time.Second),
-		pubsub.WithLogger(n.log.With(slog.String("logger", "pubsub"))),
 	)
 	if err != nil {
 		return nil, err

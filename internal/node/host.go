@@ -138,6 +138,9 @@ func newHost(cfg *Config, g *gater) (host.Host, error) {
 		libp2p.Ping(false), // probes go over the long stream
 		libp2p.DisableRelay(),
 		libp2p.DisableIdentifyAddressDiscovery(),
+		// Peers dial the endpoints they were told of and nothing else: what we listen on may lead around the way
+		// that was configured, or to somebody else in another network.
+		libp2p.AddrsFactory(func([]ma.Multiaddr) []ma.Multiaddr { return nil }),
 		libp2p.UDPBlackHoleSuccessCounter(nil), // a few failures must not end dialling QUIC in a small mesh
 		libp2p.IPv6BlackHoleSuccessCounter(nil),
 		libp2p.SwarmOpts(swarm.WithDialTimeout(dialTimeout), swarm.WithDialTimeoutLocal(dialTimeoutLocal)),

@@ -49,10 +49,11 @@ type Node struct {
 
 	received, sent atomic.Uint64 // bytes on all links
 
-	ran     atomic.Bool
-	ready   atomic.Bool
-	port    atomic.Int32
-	members sync.Mutex // one change of the members at a time
+	ran      atomic.Bool
+	ready    atomic.Bool
+	stopping atomic.Bool
+	port     atomic.Int32
+	members  sync.Mutex // one change of the members at a time
 
 	spawning sync.Mutex
 	spawn    func(func(context.Context)) bool // set while Run runs: starts a goroutine that Run waits for

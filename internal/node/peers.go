@@ -56,6 +56,16 @@ func (p *peerEntry) boundZone() mesh.Zone {
 	return p.zone
 }
 
+// saidZone is the zone that the peer's last hello named.
+func (p *peerEntry) saidZone() mesh.Zone {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.hello == nil {
+		return ""
+	}
+	return p.hello.Instance.Zone
+}
+
 // failed remembers what a dial or hello ended with; nil forgets it.
 func (p *peerEntry) failed(err error) {
 	p.mu.Lock()

@@ -40,7 +40,11 @@ func (p *presence) observe(f func(m *membership.Membership, now time.Time) []mem
 	changes := f(p.members, time.Now())
 	p.mu.Unlock()
 	for _, c := range changes {
-		p.n.log.Info("peer is "+stateWord(c.To), "peer", c.Key, "zone", string(c.Zone), "was", string(c.From), "reason", string(c.Reason))
+		zone := c.Zone
+		if e := p.n.peers.get(c.Key); zone == "" && e != nil {
+			zone = e.saidZone()
+		}
+		p.n.log.Info("peer is "+stateWord(c.To), "peer", c.Key, "zone", string(zone), "was", string(c.From), "reason", string(c.Reason))
 		p.n.metrics.membershipChanges.Inc()
 	}
 	select {
@@ -72,6 +76,9 @@ func (p *presence) linkUp(l *link) {
 }
 
 func (p *presence) linkDown(k keys.Public) {
+	if p.n.stopping.Load() {
+		return // we ended it; that says nothing about the peer
+	}
 	p.observe(func(m *membership.Membership, now time.Time) []membership.Change {
 		return m.LinkDown(now, k, membership.ConnectionClosed)
 	})

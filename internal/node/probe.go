@@ -74,7 +74,8 @@ func (l *link) takePong(m pongMsg) {
 }
 
 // probe watches whether the peer is heard, asks it when it is quiet, and gives the connection up when it
-// stays so. A byte of any sort is a sign of life, so of two sides usually only one has to ask.
+// stays so. A byte of any sort is a sign of life, so of two sides usually only one has to ask. It looks twice
+// per interval, so that a peer that dies is not ready after two to three intervals.
 func (l *link) probe(ctx context.Context) error {
 	every := l.node.cfg.ProbeInterval
 	timer := time.NewTimer(0)
@@ -82,7 +83,7 @@ func (l *link) probe(ctx context.Context) error {
 	var seen uint64
 	heard, measured := time.Now(), time.Time{}
 	for {
-		pause := every - every/10 + rand.N(every/5+1)
+		pause := every*9/20 + rand.N(every/10+1)
 		due := time.Now().Add(pause)
 		timer.Reset(pause)
 		select {
@@ -97,7 +98,6 @@ func (l *link) probe(ctx context.Context) error {
 				return m.Stalled(at, late)
 			})
 		}
-		quiet := false
 		if b := l.in.bytes.Load(); b != seen {
 			seen, heard = b, now
 			l.node.presence.observe(func(m *membership.Membership, at time.Time) []membership.Change {
@@ -105,22 +105,31 @@ func (l *link) probe(ctx context.Context) error {
 			})
 		} else if !l.reading.Load() {
 			heard = now // what the peer sent waits for our own loop
-		} else {
-			quiet = true
-		}
-		sent, open := l.pings.pending()
-		if quiet && open && now.Sub(sent) >= every {
-			l.node.presence.observe(func(m *membership.Membership, at time.Time) []membership.Change {
-				return m.ProbeMissed(at, l.key(), sent)
-			})
 		}
 		if now.Sub(heard) >= deadProbes*every {
 			_ = l.s.Conn().Close()
 			return errSilent
 		}
-		if quiet || now.Sub(measured) >= measureEvery*every {
+		if l.askAlive(now, heard) || now.Sub(measured) >= measureEvery*every {
 			measured = now
 			l.send(encodePing(l.pings.start(now)))
 		}
 	}
+}
+
+// askAlive counts a probe that got no answer, and reports whether another is due.
+func (l *link) askAlive(now, heard time.Time) bool {
+	every := l.node.cfg.ProbeInterval
+	sent, open := l.pings.pending()
+	if !open || sent.Before(heard) {
+		return now.Sub(heard) >= every*4/5
+	}
+	// An answer takes a round trip; three of them on a slow link, half an interval on any.
+	if now.Sub(sent) < min(max(every/2, 3*l.pings.roundTrip()), 2*every) {
+		return false
+	}
+	l.node.presence.observe(func(m *membership.Membership, at time.Time) []membership.Change {
+		return m.ProbeMissed(at, l.key(), sent)
+	})
+	return true
 }

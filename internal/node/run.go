@@ -69,6 +69,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	stopLoop()
 	_ = loop.Wait() // its error is in fatal
+	n.stopping.Store(true)
 	if n.host != nil {
 		n.sayGoodbye(deadline)
 	}

@@ -19,9 +19,9 @@ func TestSecondProcessWithOurKeyIsMuted(t *testing.T) {
 	second.start()
 	until(t, "both are linked", func() bool { return len(c.entry(first).current()) == 2 })
 	until(t, "one is muted", func() bool { return first.core.isMuted() || second.core.isMuted() })
-	lower, higher := first, second
-	if lower.node.run.Compare(higher.node.run) > 0 {
-		lower, higher = second, first
+	lower := first
+	if first.node.run.Compare(second.node.run) > 0 {
+		lower = second
 	}
 	if lower.core.isMuted() {
 		t.Error("the process that has to go on is muted")
