@@ -6,11 +6,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/mesh"
-	"dcp.hiro.io/mesh/internal/operation"
 	"dcp.hiro.io/mesh/internal/oplog"
 	"dcp.hiro.io/mesh/internal/replica"
 )
@@ -65,7 +63,7 @@ func appendNew[T cmp.Ordered](have, more []T) []T {
 	return have
 }
 
-// version prints a version; one that another zone issued, as a birth may be, with that zone's name.
+// version prints a version as a number of the zone that states it; a birth may be older than its first one.
 func (n *ordinals) version(z mesh.Zone, v mesh.Version) string {
 	return fmt.Sprint(slices.Index(n.versions[z], v) + 1)
 }
@@ -316,79 +314,4 @@ func (s *story) acks(x *Node) error {
 		fmt.Fprintf(&s.out, "%s: %s holds %s up to %d\n", x.Name, a.Zone, s.names.instance(s.names.logs[a.Log]), a.Height)
 	}
 	return nil
-}
-
-// send hands single operations of a log that x holds to y, as a sync round that breaks off does.
-func (s *story) send(args []string) error {
-	if len(args) != 3 {
-		return errUsage
-	}
-	x, y, err := s.pair(args[1])
-	if err != nil {
-		return err
-	}
-	log, err := s.names.log(args[0])
-	if err != nil {
-		return err
-	}
-	var from, to uint32
-	if _, err := fmt.Sscanf(args[2], "%d..%d", &from, &to); err != nil {
-		return err
-	}
-	if x.Replica != nil {
-		s.w.Do(y, replica.Haves{From: x.Key.Public(), Logs: x.Replica.Haves()})
-	}
-	for _, row := range s.w.rows(x, oplog.Send{Log: log, From: from, To: to + 1}) {
-		in := decode(row)
-		in.From = x.Key.Public()
-		s.w.Do(y, in)
-	}
-	return nil
-}
-
-// ownLog returns the log of a node in use, as stored.
-func (s *story) ownLog(x *Node) (l oplog.Log, err error) {
-	idx, err := x.Store.Load()
-	if err != nil {
-		return l, err
-	}
-	for _, l := range idx.Logs {
-		if l.Key.Author == x.Key.Public() && l.Instance.Incarnation == idx.Meta.Incarnation {
-			return l, nil
-		}
-	}
-	return l, fmt.Errorf("%s has signed nothing", x.Name)
-}
-
-// bare hands y the header of the newest operation of x without its body.
-func (s *story) bare(x, y *Node) error {
-	l, err := s.ownLog(x)
-	if err != nil {
-		return err
-	}
-	for _, row := range s.w.rows(x, oplog.Send{Log: l.Key, From: l.Next - 1, To: l.Next}) {
-		in := decode(row)
-		in.Op.Body, in.Event, in.From = nil, nil, x.Key.Public()
-		s.w.Do(y, in)
-	}
-	return nil
-}
-
-// future appends an operation to the log of a node that is down, with a body that only later versions read.
-func (s *story) future(x *Node) error {
-	l, err := s.ownLog(x)
-	if err != nil || x.Replica != nil {
-		return cmp.Or(err, errUsage)
-	}
-	op, err := operation.Sign(x.Key, operation.Header{
-		Seq: l.Next, Backlink: l.Head, Log: l.Key.Log, Timestamp: uint64(s.w.clock(x).Sub(time.Unix(0, 0)).Microseconds()),
-	}, []byte("what later versions say"))
-	if err != nil {
-		return err
-	}
-	l.Next, l.Head, l.Ops = l.Next+1, op.ID, l.Ops+1
-	return x.Store.Commit(&oplog.Batch{
-		Rows: []oplog.Row{{Log: l.Key, Seq: op.Seq, ID: op.ID, Header: op.Raw, Body: op.Body}},
-		Logs: []oplog.Log{l},
-	})
 }
