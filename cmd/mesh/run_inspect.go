@@ -92,7 +92,7 @@ func (i *inspector) Resources(ctx context.Context, after mesh.ObjectKey, limit i
 func (i *inspector) Resource(ctx context.Context, key mesh.ObjectKey) (mesh.Resource, bool, error) {
 	var res mesh.Resource
 	var ok bool
-	if err := i.node.Inspect(ctx, func(r *replica.Replica) { res, ok = r.Resource(key) }); err != nil {
+	if err := i.node.Inspect(ctx, func(r *replica.Replica) { res, ok = r.Resource(r.Resolve(key)) }); err != nil {
 		return mesh.Resource{}, false, err
 	}
 	return res, ok, nil
@@ -108,6 +108,9 @@ func (i *inspector) Held(ctx context.Context) ([]mesh.HeldDeletes, error) {
 
 // Adopt refuses what the replica would refuse, in words, before anything is changed.
 func (i *inspector) Adopt(ctx context.Context, key mesh.ObjectKey, dryRun bool) (mesh.Adoption, error) {
+	if err := i.node.Inspect(ctx, func(r *replica.Replica) { key = r.Resolve(key) }); err != nil {
+		return mesh.Adoption{}, err
+	}
 	a, refusal, err := i.adoption(ctx, key)
 	if err != nil || dryRun || a.Done {
 		return a, err

@@ -20,6 +20,7 @@ const chaosSteps = 150
 func TestChaos(t *testing.T) {
 	if *seedFlag != 0 {
 		c := NewChaos(*seedFlag)
+		c.Paranoid = true
 		err := c.Run(chaosSteps)
 		t.Log(strings.Join(c.Trace, "\n"))
 		if err != nil {

@@ -93,6 +93,7 @@ func (c *Config) prepare() error {
 	}
 	c.Replica.Network, c.Replica.Zone, c.Replica.Key = c.Network, c.Zone, c.Key
 	c.Replica.Members = replicaMembers(c.Nodes, c.Key.Public())
+	c.Replica.Clusterless = c.Cluster == nil
 	return nil
 }
 

@@ -16,7 +16,7 @@ func levelOf(r replica.Reason) slog.Level {
 	case replica.DeleteHeld, replica.Contested, replica.Withheld, replica.TooLarge, replica.ApplyFailed,
 		replica.Quarantined, replica.RefusedAdopt, replica.RefusedAccept, replica.NewIncarnation:
 		return slog.LevelWarn
-	case replica.Adopted, replica.Yielded, replica.DeletesAccepted, replica.Joined:
+	case replica.Adopted, replica.Yielded, replica.DeletesAccepted:
 		return slog.LevelInfo
 	}
 	return slog.LevelDebug

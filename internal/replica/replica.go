@@ -31,6 +31,9 @@ type Config struct {
 	TombstoneRetention time.Duration // least life of a tombstone; default 10 min
 	Bootstrap          bool          // skip the wait at the start if the store is new and no member is known
 
+	// Clusterless nodes keep and pass on logs without a cluster of their own: nothing is published or applied.
+	Clusterless bool
+
 	// Publishes and Applies say which objects the configuration lets out and in. Nil: every object.
 	Publishes, Applies func(mesh.ObjectKey) bool
 }
@@ -48,6 +51,7 @@ const (
 // withDefaults fills what is zero.
 func (c Config) withDefaults() Config {
 	all := func(mesh.ObjectKey) bool { return true }
+	none := func(mesh.ObjectKey) bool { return false }
 	c.OnConflict = cmp.Or(c.OnConflict, Hold)
 	c.BrakeMin = cmp.Or(c.BrakeMin, 10)
 	c.BrakeShare = cmp.Or(c.BrakeShare, 0.5)
@@ -55,6 +59,9 @@ func (c Config) withDefaults() Config {
 	c.SnapshotMaxLog = cmp.Or(c.SnapshotMaxLog, 256)
 	c.SnapshotInterval = cmp.Or(c.SnapshotInterval, 5*time.Minute)
 	c.TombstoneRetention = cmp.Or(c.TombstoneRetention, 10*time.Minute)
+	if c.Clusterless {
+		c.Publishes, c.Applies = none, none
+	}
 	if c.Publishes == nil {
 		c.Publishes = all
 	}
@@ -128,6 +135,7 @@ func New(cfg Config, idx *oplog.Index, reader oplog.Reader, now time.Time) (*Rep
 		acked:    make(map[mesh.Zone]map[mesh.LogKey]uint32),
 		rebirth:  make(map[mesh.ObjectKey]pastLife),
 	}
+	r.wit.known = cfg.Clusterless // there is nothing to witness
 	r.setMembers(cfg.Members)
 	if idx.Meta == nil {
 		r.meta = oplog.Meta{

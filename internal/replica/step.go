@@ -298,6 +298,9 @@ func (r *Replica) eachRow(log mesh.LogKey, from, to uint32, fn func(oplog.Row) b
 			}
 		}
 		for _, row := range rows {
+			if i, ok := r.freshRows[rowRef{log, row.Seq}]; ok {
+				row = r.fx.Persist.Rows[i] // what is committed there is left of an abandoned run
+			}
 			if !fn(row) {
 				return
 			}

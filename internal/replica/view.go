@@ -3,6 +3,7 @@ package replica
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"dcp.hiro.io/mesh/internal/merge"
@@ -145,6 +146,27 @@ func (r *Replica) Resource(k mesh.ObjectKey) (mesh.Resource, bool) {
 		return mesh.Resource{}, false
 	}
 	return r.resource(o), true
+}
+
+// Resolve finds the object that a person means: the key as it is, or the only one whose kind differs in case
+// or is written in the plural, as kubectl takes it, and whose group was left out.
+func (r *Replica) Resolve(k mesh.ObjectKey) mesh.ObjectKey {
+	if r.objects[k] != nil {
+		return k
+	}
+	kind := strings.ToLower(k.Kind)
+	var found []mesh.ObjectKey
+	for c := range r.objects {
+		have := strings.ToLower(c.Kind)
+		if c.Name == k.Name && c.Namespace == k.Namespace && (k.Group == "" || k.Group == c.Group) &&
+			(kind == have || kind == have+"s" || kind == have+"es") {
+			found = append(found, c)
+		}
+	}
+	if len(found) != 1 {
+		return k
+	}
+	return found[0]
 }
 
 func (r *Replica) resource(o *object) mesh.Resource {

@@ -129,7 +129,7 @@ func (r *Replica) newClusterID() mesh.Hash {
 // the intent goes into the store, then the new value into the cluster, then the confirmation into the store.
 func (r *Replica) raiseWitness() {
 	w := &r.wit
-	if !w.known || w.writing || r.meta.Replaced || r.muted {
+	if !w.known || w.writing || r.meta.Replaced || r.muted || r.cfg.Clusterless {
 		return
 	}
 	if !w.raised.IsZero() && (!w.published || r.now.Before(w.raised.Add(witnessEvery))) {
@@ -154,7 +154,7 @@ func (r *Replica) witnessWritten(wit event.Witness) {
 
 // askForWitness has the witness read again before deletions are signed.
 func (r *Replica) askForWitness() {
-	if !r.canSign() || r.wit.asked || r.wit.writing || r.meta.Replaced {
+	if !r.canSign() || r.wit.asked || r.wit.writing || r.meta.Replaced || r.cfg.Clusterless {
 		return
 	}
 	for _, g := range r.gone {

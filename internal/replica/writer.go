@@ -77,8 +77,18 @@ func (r *Replica) openLog() *oplog.Log {
 	}})
 	_, digest := event.NewDigest().Sum()
 	r.append(l, &event.Event{Kind: event.KindSnapshotEnd, SnapshotEnd: &event.SnapshotEnd{Digest: digest}})
-	r.snap.due = true // restate what earlier logs of ours said
+	r.snap.due = r.snap.due || r.claimsOwn() // restate what earlier logs of ours said
 	return l
+}
+
+// claimsOwn reports whether our zone claims anything yet.
+func (r *Replica) claimsOwn() bool {
+	for _, o := range r.objects {
+		if o.claim(r.cfg.Zone) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *Replica) append(l *oplog.Log, ev *event.Event) {
