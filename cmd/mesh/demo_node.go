@@ -22,7 +22,7 @@ const (
 	configName = "config.yaml"
 	// stopLimit is how long the nodes of a demo may take to end in order before they are killed. Nobody needs
 	// what they would still write.
-	stopLimit = 5 * time.Second
+	stopLimit = 2 * time.Second
 	// logTail is how many lines of a node's log an error shows, and logTailBytes how much is read for them.
 	logTail      = 5
 	logTailBytes = 8 << 10

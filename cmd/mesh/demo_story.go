@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,13 +14,17 @@ import (
 	"dcp.hiro.io/mesh/internal/mesh"
 )
 
-// many is how many manifests are saved at once.
-const many = 50
+const (
+	// many is how many manifests are saved at once.
+	many = 50
+	// compareEvery is how often all that the nodes hold is compared.
+	compareEvery = 100 * time.Millisecond
+)
 
 // tell is the story, told while it happens.
 func (d *demo) tell(ctx context.Context) error {
 	err := d.e.printf("%s\n\n  %s\n  %s\n  %s\n", d.bold("mesh demo: three zones on this machine"),
-		"Each has a node, a process with a key, a store and a folder of manifests of its own.",
+		"Each has a process, a key, a store and a folder of manifests of its own.",
 		"They talk through forwarders on 127.0.0.1, the network that will be cut.",
 		"Everything is in "+d.dir)
 	if err != nil {
@@ -41,7 +46,7 @@ func (d *demo) tellStart(ctx context.Context) error {
 	if err := d.take(ctx, "east, north and west are up", d.startAll); err != nil {
 		return err
 	}
-	err := d.take(ctx, "each sees the others, all in sync", func(ctx context.Context) (string, error) {
+	err := d.take(ctx, "each sees the others, in sync", func(ctx context.Context) (string, error) {
 		var all []expectation
 		for _, n := range d.nodes {
 			all = append(all, d.inSync(ctx, n))
@@ -98,7 +103,7 @@ func (d *demo) tellChanges(ctx context.Context) error {
 	if err := d.chapter("2  A manifest in the folder of east appears in the others"); err != nil {
 		return err
 	}
-	err := d.take(ctx, "saved as east/manifests/local/hello.yaml", d.after(
+	err := d.take(ctx, "saved as local/hello.yaml", d.after(
 		func() error { return d.save("east", "hello", "the-first") }, d.shows("east", "hello", "the-first", "north", "west")))
 	if err != nil {
 		return err
@@ -134,7 +139,7 @@ func (d *demo) tellKill(ctx context.Context) error {
 		return err
 	}
 	west := d.node("west")
-	err := d.take(ctx, "kill -9 of west; the others notice", d.after(
+	err := d.take(ctx, "kill -9; the others notice", d.after(
 		func() error { west.kill(); return nil }, d.sees(ctx, mesh.NotReady, "west", "east", "north")))
 	if err != nil {
 		return err
@@ -142,13 +147,13 @@ func (d *demo) tellKill(ctx context.Context) error {
 	if err := d.showPeers(ctx, "east"); err != nil {
 		return err
 	}
-	err = d.take(ctx, "meanwhile east saves one", d.after(
+	err = d.take(ctx, "east saves one meanwhile", d.after(
 		func() error { return d.save("east", "away", "while-west-was-away") }, d.shows("east", "away", "while-west-was-away", "north")))
 	if err != nil {
 		return err
 	}
 	gone, changed := numbered(0), numbered(1)
-	err = d.take(ctx, "north deletes one and changes another", d.after(func() error {
+	err = d.take(ctx, "north deletes and changes", d.after(func() error {
 		if err := d.remove("north", gone); err != nil {
 			return err
 		}
@@ -157,7 +162,7 @@ func (d *demo) tellKill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.take(ctx, "west starts again and has it all", func(ctx context.Context) (string, error) {
+	return d.take(ctx, "west starts, and has it all", func(ctx context.Context) (string, error) {
 		begun := time.Now()
 		up, err := d.startNode(ctx, west)
 		if err != nil {
@@ -179,12 +184,12 @@ func (d *demo) tellCut(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = d.take(ctx, "east saves one, which north gets", d.after(
+	err = d.take(ctx, "east saves one, north gets it", d.after(
 		func() error { return d.save("east", "cut", "east-during-the-cut") }, d.shows("east", "cut", "east-during-the-cut", "north")))
 	if err != nil {
 		return err
 	}
-	err = d.take(ctx, "west saves one, signed into its log", d.after(
+	err = d.take(ctx, "west saves one, and signs it", d.after(
 		func() error { return d.save("west", "island", "west-during-the-cut") }, d.holds(ctx, "west", "island")))
 	if err != nil {
 		return err
@@ -200,7 +205,7 @@ func (d *demo) tellCut(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.take(ctx, "healed; each side has the other's", d.after(func() error { d.wires.heal("west"); return nil },
+	return d.take(ctx, "healed; all have both", d.after(func() error { d.wires.heal("west"); return nil },
 		d.shows("east", "cut", "east-during-the-cut", "west"), d.shows("west", "island", "west-during-the-cut", "east", "north")))
 }
 
@@ -220,10 +225,10 @@ func (d *demo) tellEnd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.take(ctx, "three equal sets of claims and folders", d.compare); err != nil {
+	if err := d.take(ctx, "claims and folders are equal", d.compare); err != nil {
 		return err
 	}
-	if err := d.take(ctx, "every log verifies, in every node", d.verify); err != nil {
+	if err := d.take(ctx, "every log verifies everywhere", d.verify); err != nil {
 		return err
 	}
 	return d.e.printf("\n  told in %.1f s\n", time.Since(d.started).Seconds())
@@ -308,12 +313,26 @@ func (d *demo) showPeers(ctx context.Context, zone mesh.Zone) error {
 	}
 	sortPeers(d.e, peers, "")
 	text := peerTable(d.e, peers, false).layout(0, func(s string, st style) string { return d.e.paint(d.e.stdout, s, st) })
-	text = strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n        ")
-	return d.e.printf("\n        %s\n\n", "mesh peers, asked of "+string(zone)+":\n        "+text)
+	const indent = "        "
+	return d.e.printf("%smesh peers, asked of %s:\n%s%s\n", indent, zone, indent,
+		strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n"+indent))
 }
 
-// compare demands that all nodes hold equal claims, and all folders the same manifests.
+// compare waits until all nodes hold equal claims, and all folders the same manifests.
 func (d *demo) compare(ctx context.Context) (string, error) {
+	var result string
+	differ := errors.New("not compared yet")
+	equal := expectation{"all", "", func() bool {
+		result, differ = d.compareOnce(ctx)
+		return differ == nil
+	}, compareEvery}
+	if _, err := d.await(ctx, time.Now(), equal); err != nil {
+		return "", fmt.Errorf("%w%w", err, differ)
+	}
+	return result, nil
+}
+
+func (d *demo) compareOnce(ctx context.Context) (string, error) {
 	var first []mesh.Resource
 	for i, n := range d.nodes {
 		all, err := query(n, func(c *admin.Client) ([]mesh.Resource, error) { return claims(ctx, c) })
@@ -323,8 +342,8 @@ func (d *demo) compare(ctx context.Context) (string, error) {
 		if i == 0 {
 			first = all
 		}
-		if !reflect.DeepEqual(all, first) {
-			return "", fmt.Errorf("the claims in %s and %s differ: %d and %d objects", d.nodes[0].zone, n.zone, len(first), len(all))
+		if err := sameClaims(d.nodes[0].zone, first, n.zone, all); err != nil {
+			return "", err
 		}
 		for _, o := range d.nodes {
 			if err := sameFolders(o, n); err != nil {
@@ -332,7 +351,25 @@ func (d *demo) compare(ctx context.Context) (string, error) {
 			}
 		}
 	}
-	return plural(len(first), "object"), nil
+	live := 0
+	for _, r := range first {
+		if r.State == "Live" {
+			live++
+		}
+	}
+	return fmt.Sprintf("%d live, %d deleted", live, len(first)-live), nil
+}
+
+func sameClaims(zone mesh.Zone, want []mesh.Resource, other mesh.Zone, got []mesh.Resource) error {
+	if len(got) != len(want) {
+		return fmt.Errorf("%s knows %d objects, %s %d", zone, len(want), other, len(got))
+	}
+	for i := range want {
+		if !reflect.DeepEqual(got[i], want[i]) {
+			return fmt.Errorf("%s is %+v in %s and %+v in %s", want[i].Object, want[i], zone, got[i], other)
+		}
+	}
+	return nil
 }
 
 // claims lists what a node knows of every object, without what each node decides for itself.

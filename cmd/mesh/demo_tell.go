@@ -14,8 +14,8 @@ import (
 const (
 	// demoWidth is how wide the story is; on a narrower terminal no line is replaced by another.
 	demoWidth = 80
-	// demoColumn is where the times stand.
-	demoColumn = 50
+	// demoText is how wide the text of a step is; its times follow.
+	demoText = 30
 	// lookEvery is how often a file is looked at, and so how exact the times are.
 	lookEvery = 500 * time.Microsecond
 	// askEvery is how often a node is asked.
@@ -58,7 +58,10 @@ func (d *demo) take(ctx context.Context, text string, do func(context.Context) (
 		}
 		return d.failure(err)
 	}
-	return d.e.printf("%s  %s    %-*s %s\n", again, d.e.paint(d.e.stdout, "ok", styleOK), demoColumn-9, text, result)
+	if result == "" {
+		return d.e.printf("%s  %s    %s\n", again, d.e.paint(d.e.stdout, "ok", styleOK), text)
+	}
+	return d.e.printf("%s  %s    %-*s %s\n", again, d.e.paint(d.e.stdout, "ok", styleOK), demoText, text, result)
 }
 
 // failure words why a step failed.

@@ -64,6 +64,8 @@ func classify(ctx context.Context, e *env, cmd *cobra.Command, err error, starte
 	switch {
 	case errors.As(err, &known):
 		return known
+	case errors.Is(err, errInterrupted):
+		return err
 	case !started:
 		return usageError(cmd, err.Error(), "")
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):

@@ -1,0 +1,316 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The whole story, where there is no terminal: every step succeeds, its time is told, and nothing is left.
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	te := newTestEnv(t)
+	te.vars["NO_COLOR"] = "1"
+	var seen *demo
+	te.beforeDemoStep = func(d *demo, _ string) { seen = d }
+	if code := te.mesh(t, "demo"); code != exitOK {
+		t.Fatalf("exit code %d\n%s%s", code, te.stdout.String(), te.stderr.String())
+	}
+	if te.stderr.Len() > 0 {
+		t.Errorf("stderr is %s", te.stderr.String())
+	}
+	const ms = `[0-9.]+ ms`
+	for _, want := range []string{
+		`mesh demo: three zones on this machine`,
+		`  Everything is in .+/mesh-demo-\d+`,
+		`1  Three nodes start`,
+		`  ok    east, north and west are up +` + ms,
+		`  ok    each sees the others, in sync +` + ms,
+		`        NAME    STATE   ADDRESS .* AGE`,
+		`        north   Ready   127\.0\.0\.1:\d+ .*`,
+		`2  A manifest in the folder of east appears in the others`,
+		`  ok    saved as local/hello\.yaml +north ` + ms + `  west ` + ms,
+		`  ok    changed +north ` + ms + `  west ` + ms,
+		`  ok    deleted +north ` + ms + `  west ` + ms,
+		`  ok    north saves 50 at once +east ` + ms + `  west ` + ms,
+		`3  west is killed, misses something, and comes back`,
+		`        west    NotReady +127\.0\.0\.1:\d+ .*`,
+		`  ok    west starts, and has it all +west ` + ms,
+		`4  The network is cut: .*`,
+		`  ok    neither got through`,
+		`  ok    healed; all have both +east ` + ms + `  north ` + ms + `  west ` + ms,
+		`5  What is left`,
+		`  ok    claims and folders are equal +52 live, 2 deleted`,
+		`  ok    every log verifies everywhere +\d+ operations`,
+		`  told in [0-9.]+ s`,
+	} {
+		if !regexp.MustCompile(`(?m)^` + want + `$`).MatchString(te.stdout.String()) {
+			t.Errorf("no line is %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Logf("the story was\n%s", te.stdout.String())
+	}
+	for line := range strings.Lines(te.stdout.String()) {
+		if strings.HasSuffix(line, " \n") || len(line) > demoWidth+1 && !strings.Contains(line, seen.dir) {
+			t.Errorf("a line is too long or ends with a space: %q", line)
+		}
+	}
+	nothingLeft(t, te, seen)
+}
+
+// nothingLeft checks that the demo removed its folder and that its processes have ended.
+func nothingLeft(t *testing.T, te *testEnv, d *demo) {
+	t.Helper()
+	if names, err := os.ReadDir(te.tempDir); err != nil || len(names) > 0 {
+		t.Errorf("left in the folder for temporary files: %v, %v", names, err)
+	}
+	allEnded(t, d)
+}
+
+func allEnded(t *testing.T, d *demo) {
+	t.Helper()
+	for _, n := range d.nodes {
+		if !n.hasEnded() {
+			t.Errorf("the node of %s goes on", n.zone)
+		}
+	}
+	for ends, f := range d.wires.byTo {
+		if c, err := net.Dial("tcp", f.Addr().String()); err == nil {
+			c.Close()
+			t.Errorf("the forwarder from %s to %s goes on", ends[0], ends[1])
+		}
+	}
+}
+
+// A step that fails ends the demo with the reason, and the folder is kept to be looked at.
+func TestDemoFails(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		at    string
+		harm  func(*demo)
+		cause string
+	}{
+		{"a node dies", "changed", func(d *demo) { _ = d.node("north").cmd.Process.Kill() },
+			`the node of north has ended: signal: killed`},
+		{"nothing arrives", "changed", func(d *demo) { d.wires.cut("north"); d.limit = 300 * time.Millisecond },
+			`not within 300ms: north: \S+/north/manifests/mesh/east/default/configmap/hello\.yaml says the-second`},
+		{"a node cannot start", "east, north and west are up", func(d *demo) {
+			if err := os.WriteFile(filepath.Join(d.node("west").dir, configName), []byte("no: config\n"), 0o600); err != nil {
+				panic(err)
+			}
+		}, `the node of west has ended: exit status 2`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			te := newTestEnv(t)
+			var seen *demo
+			te.beforeDemoStep = func(d *demo, step string) {
+				if seen = d; step == tt.at {
+					tt.harm(d)
+				}
+			}
+			if code := te.mesh(t, "demo"); code != exitFailed {
+				t.Errorf("exit code %d", code)
+			}
+			if !strings.Contains(te.stdout.String(), "\n  FAIL  "+tt.at+"\n") {
+				t.Errorf("the story is\n%s", te.stdout.String())
+			}
+			for _, want := range []string{
+				`kept ` + regexp.QuoteMeta(seen.dir),
+				`error: the demo failed at this step: ` + tt.at,
+				`  west, the end of \S+/west/node\.log:`,
+				`  cause: ` + tt.cause,
+				`  next:  ls -R .*`,
+				`  docs:  mesh help MESH-1502`,
+			} {
+				if !regexp.MustCompile(`(?m)^` + want + `$`).MatchString(te.stderr.String()) {
+					t.Errorf("no line is %s in\n%s", want, te.stderr.String())
+				}
+			}
+			if _, err := os.Stat(filepath.Join(seen.dir, "east", "node.log")); err != nil {
+				t.Errorf("the folder was not kept: %v", err)
+			}
+			allEnded(t, seen)
+		})
+	}
+}
+
+func TestDemoWithoutTemporaryFolder(t *testing.T) {
+	t.Parallel()
+	te := newTestEnv(t)
+	te.tempDir = te.path("missing")
+	if code := te.mesh(t, "demo"); code != exitFailed || !strings.Contains(te.stderr.String(), "MESH-1501") {
+		t.Errorf("exit code %d\n%s", code, te.stderr.String())
+	}
+}
+
+// demoProcess starts mesh demo as a process of its own whose temporary folder is dir.
+func demoProcess(t *testing.T, dir string, out *lockedBuffer, args ...string) *exec.Cmd {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe, append([]string{"demo"}, args...)...)
+	cmd.Args[0] = "mesh"
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	eventually(t, "the nodes run", func() bool { return strings.Contains(out.String(), "2  A manifest") })
+	return cmd
+}
+
+// Ctrl-C in the middle of the story ends everything.
+func TestDemoInterrupted(t *testing.T) {
+	t.Parallel()
+	for name, signal := range map[string]os.Signal{"Ctrl-C": os.Interrupt, "hangup": syscall.SIGHUP} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, out := t.TempDir(), &lockedBuffer{}
+			cmd := demoProcess(t, dir, out)
+			if err := cmd.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			var exit *exec.ExitError
+			if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
+				t.Errorf("ended with %v, want exit code %d\n%s", err, exitInterrupted, out.String())
+			}
+			if names, err := os.ReadDir(dir); err != nil || len(names) > 0 {
+				t.Errorf("left behind: %v, %v", names, err)
+			}
+			if left := processesOf(t, dir); len(left) > 0 {
+				t.Errorf("processes go on: %q", left)
+			}
+		})
+	}
+}
+
+func TestDemoKeep(t *testing.T) {
+	t.Parallel()
+	dir, out := t.TempDir(), &lockedBuffer{}
+	cmd := demoProcess(t, dir, out, "--keep")
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // as above
+	kept, err := filepath.Glob(filepath.Join(dir, "mesh-demo-*", "east", configName))
+	if err != nil || len(kept) != 1 || !strings.Contains(out.String(), "\nkept "+dir) {
+		t.Errorf("kept %v, %v\n%s", kept, err, out.String())
+	}
+	if left := processesOf(t, dir); len(left) > 0 {
+		t.Errorf("processes go on: %q", left)
+	}
+}
+
+// On a terminal the nodes go on after the story, and can be asked, until Ctrl-C.
+func TestDemoOnTerminal(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("tmux"); err != nil {
+		t.Log("NOT RUN: mesh demo on a terminal: there is no tmux here")
+		return
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, bin := t.TempDir(), filepath.Join(t.TempDir(), "mesh")
+	if err := os.Symlink(exe, bin); err != nil {
+		t.Fatal(err)
+	}
+	tmux := func(args ...string) (string, error) {
+		cmd := exec.Command("tmux", append([]string{"-L", "mesh", "-f", "/dev/null"}, args...)...)
+		cmd.Env = append(os.Environ(), "TMUX_TMPDIR="+filepath.Dir(bin), "TMPDIR="+dir, "TMUX=")
+		b, err := cmd.CombinedOutput()
+		return string(b), err
+	}
+	if out, err := tmux("new-session", "-d", "-x", "100", "-y", "80", shellQuote(bin)+" demo"); err != nil {
+		t.Fatalf("tmux: %v\n%s", err, out)
+	}
+	t.Cleanup(func() { _, _ = tmux("kill-server") })
+	var screen string
+	eventually(t, "the nodes go on", func() bool {
+		screen, _ = tmux("capture-pane", "-p")
+		return strings.Contains(screen, "Ctrl-C ends the nodes and removes the folder.")
+	})
+	if strings.Contains(screen, "  ..  ") || strings.Contains(screen, "FAIL") || !strings.Contains(screen, "\n  ok    neither got through\n") {
+		t.Errorf("the screen shows\n%s", screen)
+	}
+	cd := regexp.MustCompile(`(?m)^  cd (\S+)$`).FindStringSubmatch(screen)
+	try := regexp.MustCompile(`(?m)^  \S+ (status --node \S+)$`).FindStringSubmatch(screen)
+	if cd == nil || try == nil {
+		t.Fatalf("the screen shows\n%s", screen)
+	}
+	cmd := exec.Command(bin, strings.Fields(try[1])...)
+	cmd.Dir = cd[1]
+	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("2/2 ready")) {
+		t.Errorf("mesh %s: %v\n%s", try[1], err, out)
+	}
+	if out, err := tmux("send-keys", "C-c"); err != nil {
+		t.Fatalf("tmux: %v\n%s", err, out)
+	}
+	eventually(t, "the demo ends", func() bool { _, err := tmux("has-session"); return err != nil })
+	if names, err := os.ReadDir(dir); err != nil || len(names) > 0 {
+		t.Errorf("left behind: %v, %v", names, err)
+	}
+	if left := processesOf(t, dir); len(left) > 0 {
+		t.Errorf("processes go on: %q", left)
+	}
+}
+
+// lockedBuffer takes the output of a process while it is read.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// eventually waits until cond holds, for longer than a busy machine takes.
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(3 * time.Minute); !cond(); time.Sleep(pollInterval) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+// processesOf lists the command lines of running processes that name dir. Where there is no /proc it finds none.
+func processesOf(t *testing.T, dir string) (found []string) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err == nil && bytes.Contains(b, []byte(dir+string(filepath.Separator))) {
+			found = append(found, strings.ReplaceAll(string(b), "\x00", " "))
+		}
+	}
+	return found
+}
