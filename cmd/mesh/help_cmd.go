@@ -28,7 +28,7 @@ func overview(root *cobra.Command) string {
 	var b strings.Builder
 	b.WriteString("mesh keeps clusters in sync peer to peer, with no central server.\n")
 	for _, l := range []struct{ cmd, example, text string }{
-		{"demo", "mesh demo", "three nodes and a story, in a temporary folder"},
+		{"demo", "mesh demo", "watch three nodes tell their story"},
 		{"keygen", "mesh keygen", "make the key of a node"},
 		{"run", "mesh run --zone east --folder east", "start a node that syncs a folder"},
 		{"status", "mesh status", "see how it is doing"},
