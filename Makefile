@@ -65,7 +65,7 @@ interop: ## exchange operations with the real p2panda crate (needs cargo)
 
 .PHONY: check
 check: build ## build, gofmt, vet, staticcheck, govulncheck, tidy go.mod, generated files in step; no tests
-	@files=$$(gofmt -l cmd internal interop); \
+	@files=$$(gofmt -l bench cmd e2e internal interop); \
 	if [ -n "$$files" ]; then echo "not formatted, run gofmt -w:"; echo "$$files"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
@@ -74,8 +74,8 @@ check: build ## build, gofmt, vet, staticcheck, govulncheck, tidy go.mod, genera
 	@tools/generated.sh
 
 .PHONY: bench
-bench: ## run the benchmarks; BENCH=pattern chooses some, BENCHTIME=5s measures longer
-	$(GO) test -vet=off -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 60m ./...
+bench: ## run the benchmarks, then compare with the budgets; BENCH=pattern chooses some, BENCHTIME=5s measures longer
+	$(GO) test -vet=off -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 60m ./... | $(GO) run ./bench
 
 .PHONY: clean
 clean: ## remove what was built

@@ -1,0 +1,246 @@
+package e2e_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"dcp.hiro.io/mesh/internal/keys"
+)
+
+// BenchmarkFolderToFolder saves one manifest at a time in one node's folder, at rest, and waits for it in the other's.
+// Beside it stands what one file costs that is written and synced, in the same folder in the same run.
+func BenchmarkFolderToFolder(b *testing.B) {
+	all := zones(b, "east west")
+	east, west := all[0], all[1]
+	startAll(b, all...)
+	east.write("a.yaml", manifest("a", "begin"))
+	equal(b, model{"east": {"a": "begin"}}, west)
+	replica := west.replica("east", "a")
+	var took, synced []time.Duration
+	for n := 0; b.Loop(); n++ {
+		time.Sleep(10 * time.Millisecond) // at rest: what follows a change is over
+		value := fmt.Sprintf("value %d.", n)
+		began := time.Now()
+		east.write("a.yaml", manifest("a", value))
+		for text := ""; !strings.Contains(text, value); {
+			time.Sleep(50 * time.Microsecond)
+			if time.Since(began) > patience {
+				b.Fatal("it does not arrive")
+			}
+			got, _ := os.ReadFile(replica) // it is there all the time
+			text = string(got)
+		}
+		took = append(took, time.Since(began))
+
+		began = time.Now()
+		f, err := os.Create(filepath.Join(west.dir, "synced"))
+		must(b, err)
+		_, err = f.WriteString(manifest("a", value))
+		must(b, errors.Join(err, f.Sync(), f.Close()))
+		synced = append(synced, time.Since(began))
+	}
+	b.ReportMetric(quantile(took, 0.5), "p50-ms")
+	b.ReportMetric(quantile(took, 0.99), "p99-ms")
+	b.ReportMetric(quantile(synced, 0.5), "p50-synced-file-ms")
+}
+
+// quantile returns a quantile in milliseconds.
+func quantile(d []time.Duration, q float64) float64 {
+	slices.Sort(d)
+	return float64(d[int(float64(len(d)-1)*q)].Microseconds()) / 1000
+}
+
+// BenchmarkHundredThousand takes a node with 100,000 objects, one operation each, as it starts anew and as another
+// node gets its log.
+func BenchmarkHundredThousand(b *testing.B) {
+	const files, perFile = 200, 500
+	const count = files * perFile
+	all := zones(b, "east west", setMesh("snapshot", map[string]any{"snapshot_max_log": 1_000_000, "snapshot_interval_seconds": 86_400}))
+	east, west := all[0], all[1]
+	// The receiver takes the log; writing files is not what is measured.
+	west.config["kubernetes"] = map[string]any{}
+	west.save()
+	startAll(b, all...)
+	empty := east.memory("VmRSS")
+	began := time.Now()
+	for f := range files {
+		var text strings.Builder
+		for n := range perFile {
+			text.WriteString("---\n" + manifest(fmt.Sprintf("object-%d", f*perFile+n), strings.Repeat("v", 200)))
+		}
+		east.write(fmt.Sprintf("%d.yaml", f), text.String())
+	}
+	eventually(b, "all is published and synced", func() error {
+		s, err := west.status()
+		if err == nil && s.Resources.Live != count {
+			err = fmt.Errorf("%d objects", s.Resources.Live)
+		}
+		return err
+	})
+	b.Logf("published and synced live: %.0f operations/s", count/time.Since(began).Seconds())
+	west.halt()
+	east.halt()
+
+	b.Run("ColdStart", func(b *testing.B) {
+		// Without the folder, whose files are read after the start.
+		folder := east.config["kubernetes"]
+		east.config["kubernetes"] = map[string]any{}
+		east.save()
+		var seconds float64
+		var memory int
+		n := 0
+		for b.Loop() {
+			east.start()
+			seconds += east.readyAfter()
+			memory += east.memory("VmRSS")
+			n++
+			east.halt()
+		}
+		b.ReportMetric(seconds/float64(n), "ready-s")
+		b.ReportMetric(float64(memory/n-empty)/count, "B/object")
+		east.config["kubernetes"] = folder
+		east.save()
+	})
+	b.Run("Ingest", func(b *testing.B) {
+		east.start()
+		var took time.Duration
+		n := 0
+		for b.Loop() {
+			must(b, os.RemoveAll(west.data))
+			west.start()
+			began := time.Now()
+			eventually(b, "all is ingested", func() error {
+				s, err := west.status()
+				if err == nil && s.Resources.Live != count {
+					err = fmt.Errorf("%d objects", s.Resources.Live)
+				}
+				return err
+			})
+			took += time.Since(began)
+			n++
+			west.halt()
+		}
+		took /= time.Duration(n)
+		verifying := verifyAll(b, count)
+		b.ReportMetric(count/took.Seconds(), "ops/s")
+		b.ReportMetric(count/verifying.Seconds(), "verify-ops/s")
+		b.ReportMetric(verifying.Seconds()/took.Seconds(), "x-verify")
+		east.halt()
+	})
+}
+
+// halt stops a node without looking at what it leaves.
+func (z *zone) halt() {
+	z.t.Helper()
+	must(z.t, z.process.cmd.Process.Signal(os.Interrupt))
+	z.exit()
+}
+
+// readyAfter returns what the node says it took to be ready, in seconds.
+func (z *zone) readyAfter() float64 {
+	z.t.Helper()
+	b, err := os.ReadFile(z.logFile(z.runs))
+	must(z.t, err)
+	m := regexp.MustCompile(`"message":"ready".*"seconds":([0-9.]+)`).FindSubmatch(b)
+	if m == nil {
+		z.t.Fatalf("%s does not say when it was ready:\n%s", z.name, b)
+	}
+	s, err := strconv.ParseFloat(string(m[1]), 64)
+	must(z.t, err)
+	return s
+}
+
+// verifyAll verifies as many signatures on all cores.
+func verifyAll(b *testing.B, count int) time.Duration {
+	b.Helper()
+	key := keys.FromSeed([keys.SeedSize]byte{1})
+	message := make([]byte, 250) // about a header
+	signature := key.Sign(message)
+	began := time.Now()
+	var cores sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		cores.Go(func() {
+			for range count / runtime.GOMAXPROCS(0) {
+				if !keys.Verify(key.Public(), message, signature) {
+					b.Error("a signature does not verify")
+				}
+			}
+		})
+	}
+	cores.Wait()
+	return time.Since(began)
+}
+
+// BenchmarkIdle runs eleven nodes that all know each other and have nothing to do, with the intervals of the
+// defaults, and takes the mean of them.
+func BenchmarkIdle(b *testing.B) {
+	all := zones(b, "n0 n1 n2 n3 n4 n5 n6 n7 n8 n9 n10", set("heartbeat_interval_seconds", 5))
+	startAll(b, all...)
+	all[0].write("a.yaml", manifest("a", "1"))
+	equal(b, model{"n0": {"a": "1"}}, all...)
+	const window = 30 * time.Second // six heartbeats
+	var cpu, traffic, wire, seconds float64
+	for b.Loop() {
+		time.Sleep(window / 3) // what the start left is over
+		began := time.Now()
+		cpu0, traffic0 := spent(b, all)
+		wire0 := loopback(b)
+		time.Sleep(window)
+		wire += loopback(b) - wire0
+		cpu1, traffic1 := spent(b, all)
+		cpu, traffic, seconds = cpu+cpu1-cpu0, traffic+traffic1-traffic0, seconds+time.Since(began).Seconds()
+	}
+	memory := 0
+	for _, z := range all {
+		memory += z.memory("VmRSS")
+	}
+	nodes := float64(len(all))
+	b.ReportMetric(100*cpu/seconds/nodes, "%-core")
+	b.ReportMetric(traffic/seconds/nodes, "sent-B/s")
+	b.ReportMetric(wire/seconds/nodes, "wire-B/s")
+	b.ReportMetric(float64(memory)/nodes/(1<<20), "MiB")
+}
+
+// loopback returns the bytes that were sent on the loopback interface, by whomever: with IP, QUIC and what else runs.
+func loopback(b *testing.B) float64 {
+	b.Helper()
+	dev, err := os.ReadFile("/proc/net/dev")
+	must(b, err)
+	m := regexp.MustCompile(`(?m)^ *lo: *(\d+)`).FindSubmatch(dev)
+	if m == nil {
+		b.Fatal("there is no loopback interface")
+	}
+	n, err := strconv.ParseFloat(string(m[1]), 64)
+	must(b, err)
+	return n
+}
+
+// spent returns the processor seconds that nodes took and the bytes that they sent so far.
+func spent(b *testing.B, all []*zone) (cpu, bytes float64) {
+	b.Helper()
+	for _, z := range all {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", z.process.cmd.Process.Pid))
+		must(b, err)
+		// After the name in parentheses the 12th and 13th fields are user and system time in ticks of 10 ms.
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		for _, f := range fields[11:13] {
+			ticks, err := strconv.ParseFloat(f, 64)
+			must(b, err)
+			cpu += ticks / 100
+		}
+		sent, err := z.metric("mesh_network_bytes_total", "out")
+		must(b, err)
+		bytes += sent
+	}
+	return cpu, bytes
+}
