@@ -123,9 +123,7 @@ func (n *Node) dial(ctx context.Context, p *peerEntry) error {
 	c := conns[len(conns)-1]
 	h, err := n.greet(ctx, c)
 	if err != nil {
-		if !wasRefused(err) {
-			_ = c.Close() // whatever it is good for, it is not an answer
-		}
+		_ = c.Close() // whatever it is good for, it is not an answer
 		return err
 	}
 	s, err := openStream(ctx, c, n.syncID)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -142,14 +143,27 @@ func (n *Node) greet(ctx context.Context, c network.Conn) (hello, error) {
 		return hello{}, fmt.Errorf("hello: %w", err)
 	}
 	h, err := n.exchangeHello(s, key)
-	if err != nil && !wasRefused(err) {
+	switch {
+	case wasRefused(err):
+		turnAway(s)
+		return hello{}, err
+	case err != nil:
 		_ = s.Reset()
 		return hello{}, fmt.Errorf("hello: %w", err)
 	}
-	if closing := s.Close(); err == nil {
-		err = closing
-	}
-	return h, err
+	return h, s.Close()
+}
+
+// maxFarewell is more than whoever was refused has left to say.
+const maxFarewell = 4 << 10
+
+// turnAway ends a connection whose hello one side refused, once the other side has read why or is out of time.
+// An admitted key is connected before it says hello: gossip would go on with it.
+func turnAway(s network.Stream) {
+	_ = s.CloseWrite()
+	_, _ = io.Copy(io.Discard, io.LimitReader(s, maxFarewell))
+	_ = s.Close()
+	_ = s.Conn().Close()
 }
 
 // exchangeHello is the part of the side that speaks first.
@@ -188,15 +202,18 @@ func (n *Node) exchangeHello(s network.Stream, key keys.Public) (hello, error) {
 // answerHello serves the hello protocol: the other side opened the connection and speaks first.
 func (n *Node) answerHello(s network.Stream) {
 	_ = s.SetDeadline(time.Now().Add(helloTimeout))
-	if err := n.hearHello(s); err != nil {
+	switch err := n.hearHello(s); {
+	case err == nil:
+		_ = s.Close()
+	case wasRefused(err):
+		turnAway(s)
+	default:
 		n.log.Debug("hello", "peer", s.Conn().RemotePeer().String(), "err", err)
 		_ = s.Reset()
-		return
 	}
-	_ = s.Close()
 }
 
-// hearHello returns nil once everything was said, be it a refusal.
+// hearHello returns nil once everything was said, and a refusalMsg if we refused and said so.
 func (n *Node) hearHello(s network.Stream) error {
 	key, err := keyOf(s.Conn().RemotePeer())
 	if err != nil {
@@ -222,8 +239,10 @@ func (n *Node) hearHello(s network.Stream) error {
 		if p := n.peers.get(key); p != nil {
 			p.failed(*no)
 		}
-		_, err := s.Write(encodeRefusal(*no))
-		return err
+		if _, err := s.Write(encodeRefusal(*no)); err != nil {
+			return err
+		}
+		return *no
 	}
 	p := n.peers.get(key)
 	if p == nil {

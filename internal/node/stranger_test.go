@@ -23,6 +23,7 @@ type stranger struct {
 	t    *testing.T
 	key  keys.Private
 	host host.Host
+	to   *member
 	conn network.Conn
 }
 
@@ -36,24 +37,29 @@ func newStranger(t *testing.T, key keys.Private, to *member) *stranger {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Close() })
-	s := &stranger{t: t, key: key, host: h}
-	addrs, err := dialAddrs(to.endpoint())
+	s := &stranger{t: t, key: key, host: h, to: to}
+	s.connect()
+	return s
+}
+
+func (s *stranger) connect() {
+	s.t.Helper()
+	addrs, err := dialAddrs(s.to.endpoint())
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	id, err := peerIDOf(to.public())
+	id, err := peerIDOf(s.to.public())
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	if err := h.Connect(t.Context(), peer.AddrInfo{ID: id, Addrs: addrs}); err != nil {
-		t.Fatal(err)
+	if err := s.host.Connect(s.t.Context(), peer.AddrInfo{ID: id, Addrs: addrs}); err != nil {
+		s.t.Fatal(err)
 	}
-	conns := h.Network().ConnsToPeer(id)
+	conns := s.host.Network().ConnsToPeer(id)
 	if len(conns) == 0 {
-		t.Fatal("the connection is gone already")
+		s.t.Fatal("the connection is gone already")
 	}
 	s.conn = conns[0]
-	return s
 }
 
 func (s *stranger) ownHello(zone mesh.Zone) hello {
@@ -89,7 +95,7 @@ func (s *stranger) link(zone mesh.Zone) network.Stream {
 	return st
 }
 
-// refused reads the refusal that must be the answer to a hello.
+// refused reads the refusal that must be the answer to a hello and the end of the connection, and connects anew.
 func (s *stranger) refused(h hello, want refusal) {
 	s.t.Helper()
 	k, b, err := s.greet(h)
@@ -99,6 +105,8 @@ func (s *stranger) refused(h hello, want refusal) {
 	if r, err := decodeRefusal(b); err != nil || r.Reason != want {
 		s.t.Errorf("refusal = %+v, %v, want %s", r, err, want)
 	}
+	until(s.t, "turned away", func() bool { return s.conn.IsClosed() })
+	s.connect()
 }
 
 // ended waits for the stream to be reset and returns the code.
