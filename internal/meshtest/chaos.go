@@ -21,7 +21,7 @@ type Chaos struct {
 
 	Paranoid bool // check the logs after every act, to find the one that broke them
 
-	After    func() // called after every act, for whoever hunts a failing seed
+	After func() // called after every act, for whoever hunts a failing seed
 
 	truth    map[mesh.ObjectKey]*truth
 	backups  map[*Node]*oplog.Memory
