@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ func (d *demo) tell(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []func(context.Context) error{d.tellStart, d.tellChanges, d.tellKill, d.tellCut, d.tellEnd} {
+	for _, part := range []func(context.Context) error{d.tellStart, d.tellChanges, d.tellKill, d.tellCut, d.tellConflict, d.tellEnd} {
 		if err := part(ctx); err != nil {
 			return err
 		}
@@ -194,7 +195,13 @@ func (d *demo) tellCut(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = d.take(ctx, "neither got through", func(context.Context) (string, error) {
+	err = d.take(ctx, "both save one called shared", d.after(func() error {
+		return errors.Join(d.save("east", "shared", "as-east-wants-it"), d.save("west", "shared", "as-west-wants-it"))
+	}, d.holds(ctx, "east", "shared"), d.holds(ctx, "west", "shared")))
+	if err != nil {
+		return err
+	}
+	err = d.take(ctx, "nothing got through", func(context.Context) (string, error) {
 		for _, x := range append(d.lacks("east", "cut", "west"), d.lacks("west", "island", "east", "north")...) {
 			if !x.holds() {
 				return "", fmt.Errorf("not so in %s: %s", x.zone, x.what)
@@ -209,8 +216,25 @@ func (d *demo) tellCut(ctx context.Context) error {
 		d.shows("east", "cut", "east-during-the-cut", "west"), d.shows("west", "island", "west-during-the-cut", "east", "north")))
 }
 
+func (d *demo) tellConflict(ctx context.Context) error {
+	if err := d.chapter("5  Two zones have created the same object"); err != nil {
+		return err
+	}
+	err := d.take(ctx, "each keeps its own copy", d.after(func() error { return nil }, d.contested(ctx, "shared", "east", "west")))
+	if err != nil {
+		return err
+	}
+	key := configMap("shared")
+	return d.take(ctx, "mesh adopt in west settles it", func(ctx context.Context) (string, error) {
+		return d.after(func() error {
+			_, err := query(d.node("west"), func(c *admin.Client) (mesh.Adoption, error) { return c.Adopt(ctx, key, false) })
+			return err
+		}, d.shows("west", "shared", "as-west-wants-it", "east", "north"), d.lacks("east", "shared", "north"))(ctx)
+	})
+}
+
 func (d *demo) tellEnd(ctx context.Context) error {
-	if err := d.chapter("5  What is left"); err != nil {
+	if err := d.chapter("6  What is left"); err != nil {
 		return err
 	}
 	err := d.take(ctx, "all in sync again", func(ctx context.Context) (string, error) {
@@ -296,11 +320,29 @@ func (d *demo) sees(ctx context.Context, state mesh.PeerState, peer mesh.Zone, f
 
 // holds expects a zone to have signed a claim on a ConfigMap of its own.
 func (d *demo) holds(ctx context.Context, zone mesh.Zone, name string) []expectation {
-	key := mesh.ObjectKey{Kind: "ConfigMap", Namespace: "default", Name: name}
-	return []expectation{{zone, "a claim on " + key.String(), func() bool {
-		r, err := query(d.node(zone), func(c *admin.Client) (mesh.Resource, error) { return c.Resource(ctx, key) })
-		return err == nil && r.Owner == zone
-	}, askEvery}}
+	return []expectation{d.resource(ctx, zone, name, "its own claim on "+name, func(r mesh.Resource) bool { return r.Owner == zone })}
+}
+
+// contested expects zones to show the conflict over a ConfigMap, each with its own copy untouched.
+func (d *demo) contested(ctx context.Context, name string, zones ...mesh.Zone) (all []expectation) {
+	for _, z := range zones {
+		all = append(all, d.resource(ctx, z, name, "the conflict over "+name+" beside its own copy", func(r mesh.Resource) bool {
+			own, _ := readOrNothing(d.node(z).local(name))
+			return r.State == "Conflict" && len(r.Claims) == len(zones) && bytes.Contains(own, []byte(z))
+		}))
+	}
+	return all
+}
+
+func (d *demo) resource(ctx context.Context, zone mesh.Zone, name, what string, fits func(mesh.Resource) bool) expectation {
+	return expectation{zone, what, func() bool {
+		r, err := query(d.node(zone), func(c *admin.Client) (mesh.Resource, error) { return c.Resource(ctx, configMap(name)) })
+		return err == nil && fits(r)
+	}, askEvery}
+}
+
+func configMap(name string) mesh.ObjectKey {
+	return mesh.ObjectKey{Kind: "ConfigMap", Namespace: "default", Name: name}
 }
 
 // showPeers prints what mesh peers answers at a zone.
