@@ -63,6 +63,9 @@ func TestStrangers(t *testing.T) {
 	west.write("b.yaml", manifest("b", "1"))
 	equal(t, want, east, west)
 	for _, z := range []*zone{stranger, impostor, foreign} {
+		if p, err := z.peer("east"); err != nil || p.State == "Ready" {
+			t.Errorf("%s sees east as %q, %v", z.name, p.State, err)
+		}
 		if got, err := names(filepath.Join(z.folder, "mesh")); err != nil || len(got) > 0 {
 			t.Errorf("%s got %d objects, %v", z.name, len(got), err)
 		}
