@@ -286,7 +286,7 @@ var apiListen = codec{
 func checkAPIListen(s string) error {
 	if p, ok := strings.CutPrefix(s, "unix:"); ok {
 		if p == "" {
-			return errors.New("want a path after unix:")
+			return errors.New("want unix: and a path")
 		}
 		return nil
 	}

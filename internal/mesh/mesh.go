@@ -190,7 +190,7 @@ func (k ObjectKey) Validate() error {
 		return fmt.Errorf("object namespace %q: not a DNS label", k.Namespace)
 	}
 	if k.Name == "" || len(k.Name) > 253 || !isPathSafe(k.Name) {
-		return fmt.Errorf("object name %q: want 1 to 253 characters without / and %%, not . or ..", k.Name)
+		return fmt.Errorf("object name %q: want 1 to 253 characters, none of them / or %%, and neither one dot nor two", k.Name)
 	}
 	return nil
 }

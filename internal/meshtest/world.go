@@ -235,7 +235,7 @@ func (w *World) Sync(x, y *Node) {
 	if y.Replica.TrustDigest() != x.Replica.TrustDigest() {
 		for _, t := range x.Replica.Trust() {
 			a := w.decode(oplog.Row{Header: t.Header, Body: t.Body}, x.Key.Public())
-			w.Do(y, replica.ArrivedTrust{Op: a.Op, Event: a.Event, From: a.From})
+			w.Do(y, replica.ArrivedTrust(a))
 			if y.Replica == nil {
 				return
 			}

@@ -50,7 +50,7 @@ func (r *Replica) witnessRead(in WitnessRead) {
 		r.writeMeta()
 	case !in.Present && want.Counter == 0: // our very first witness never got there: a crash came before
 	case !in.Present, in.Witness.Cluster != want.Cluster, in.Witness.Counter < want.Counter:
-		r.clusterReplaced()
+		r.clusterReplaced(witnessMismatch(in, want))
 	case in.Witness.Counter == want.Counter:
 	case in.Witness.Counter == m.WitnessNext:
 		m.Witness.Counter, m.WitnessNext = in.Witness.Counter, 0 // the raise got through before a crash
@@ -78,13 +78,13 @@ func (r *Replica) witnessRead(in WitnessRead) {
 
 // clusterReplaced stops deletions until an operator confirms: what is missing in this cluster may only have
 // been lost with it.
-func (r *Replica) clusterReplaced() {
+func (r *Replica) clusterReplaced(why string) {
 	if r.meta.Replaced {
 		return
 	}
 	r.meta.Replaced = true
 	r.writeMeta()
-	r.report(Decision{Reason: ClusterReplaced, Zone: r.cfg.Zone})
+	r.report(Decision{Reason: ClusterReplaced, Zone: r.cfg.Zone, Detail: why})
 }
 
 // suspectCluster looks for proof that the cluster is older than our own statements: an earlier log of ours
@@ -95,13 +95,13 @@ func (r *Replica) suspectCluster() {
 		return
 	}
 	if r.start.behind && !r.wit.newer {
-		r.clusterReplaced()
+		r.clusterReplaced("more was signed than this store holds, and the cluster's witness fits the store: both were restored")
 		return
 	}
 	for _, l := range r.logs {
 		if l.Key.Author == r.self && l.Instance.Incarnation != r.meta.Incarnation && !l.Empty() && !l.Frozen &&
 			!r.logCovered(l) && !r.sameCluster(l) {
-			r.clusterReplaced()
+			r.clusterReplaced("an earlier log of this zone describes another cluster, or a later state of it")
 			return
 		}
 	}
@@ -192,7 +192,7 @@ func (r *Replica) signDeletes() {
 		if l := r.logs[o.live(r.cfg.Zone).At.Log]; l != nil && l != r.ownLog() && !r.sameCluster(l) {
 			// The claim was read back from a log that described another cluster: that its object is not here
 			// proves nothing.
-			r.clusterReplaced()
+			r.clusterReplaced("an earlier log of this zone describes another cluster, or a later state of it")
 			return
 		}
 		if !g.accepted && r.brakeHolds(r.cfg.Zone, r.counts.ownLive) {
