@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -58,6 +57,7 @@ type demo struct {
 	e     *env
 	live  bool // a step is announced before it is done, and its line replaced
 	stay  bool // the nodes go on after the story
+	keep  bool // the folder is wanted
 	dir   string
 	exe   string
 	nodes []*demoNode
@@ -74,21 +74,20 @@ func runDemo(ctx context.Context, e *env, o demoOptions) (err error) {
 	if o.plain && e.flags.color == "auto" {
 		e.flags.color = "never"
 	}
-	d := &demo{e: e, limit: stepLimit, stay: terminal, started: time.Now(),
+	d := &demo{e: e, keep: o.keep, limit: stepLimit, stay: terminal, started: time.Now(),
 		live: terminal && e.getenv("TERM") != "dumb" && e.width(e.stdout) >= demoWidth}
 	if d.exe, err = os.Executable(); err != nil {
 		return fmt.Errorf("find the program itself: %w", err)
 	}
 	if d.dir, err = os.MkdirTemp(e.tempDir, "mesh-demo-"); err != nil {
-		return &cliError{Code: "MESH-1501", What: "cannot make a temporary folder for the demo", Cause: reason(err),
-			Next: []string{"TMPDIR=DIR mesh demo"}, Err: err}
+		return notSetUp(err)
 	}
+	defer d.clean()
 	if d.dir, err = filepath.Abs(d.dir); err != nil {
-		return err
+		return notSetUp(err)
 	}
-	defer func() { err = errors.Join(err, d.clean(o.keep)) }()
 	if err := d.prepare(); err != nil {
-		return err
+		return notSetUp(err)
 	}
 	if err := d.tell(ctx); err != nil {
 		return err
@@ -99,21 +98,24 @@ func runDemo(ctx context.Context, e *env, o demoOptions) (err error) {
 	return d.remain(ctx)
 }
 
+func notSetUp(err error) error {
+	return &cliError{Code: "MESH-1501", What: "the demo cannot be set up", Cause: reason(err), Next: []string{"TMPDIR=DIR mesh demo"}, Err: err}
+}
+
 // clean ends whatever was started and removes the folder, unless it is wanted or tells why a step failed.
-func (d *demo) clean(keep bool) error {
+func (d *demo) clean() {
 	if d.stay {
 		d.e.note("stopping the nodes; Ctrl-C again stops at once")
 	}
 	d.stopAll()
 	d.wires.close()
-	if keep || d.failed {
+	if d.keep || d.failed {
 		d.e.note("kept %s", d.dir)
-		return nil
+		return
 	}
 	if err := os.RemoveAll(d.dir); err != nil {
 		d.e.warn("the temporary folder %s was not removed: %s", d.dir, reason(err))
 	}
-	return nil
 }
 
 // remain lets the nodes go on and tells what to try with them, until ctx ends.
@@ -122,7 +124,7 @@ func (d *demo) remain(ctx context.Context) error {
 	east, west := d.nodes[0], d.nodes[2]
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%s\n", d.bold("The nodes go on. Try, in another terminal:"))
-	fmt.Fprintf(&b, "  cd %s\n", d.dir)
+	fmt.Fprintf(&b, "  cd %s\n", shellQuote(d.dir))
 	for _, l := range [][2]string{
 		{"ls */manifests/*", "the folders; local/ is yours, in each zone"},
 		{"$EDITOR east/manifests/local/cut.yaml", "then look into north/manifests/mesh/east"},
@@ -133,7 +135,11 @@ func (d *demo) remain(ctx context.Context) error {
 	} {
 		fmt.Fprintf(&b, "  %s\n      %s\n", l[0], l[1])
 	}
-	fmt.Fprintf(&b, "%s\n", d.bold("Ctrl-C ends the nodes and removes the folder."))
+	end := "Ctrl-C ends the nodes and removes the folder."
+	if d.keep {
+		end = "Ctrl-C ends the nodes; the folder stays."
+	}
+	fmt.Fprintf(&b, "%s\n", d.bold(end))
 	if err := d.e.printf("%s", b.String()); err != nil {
 		return err
 	}

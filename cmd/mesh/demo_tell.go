@@ -197,9 +197,9 @@ func (d *demo) node(zone mesh.Zone) *demoNode {
 
 func demoCodes() []errorCode {
 	return []errorCode{
-		{"MESH-1501", "the demo has no temporary folder", "" +
-			"mesh demo keeps everything in a folder below the system's one for temporary files, which TMPDIR names. " +
-			"It could not be made there."},
+		{"MESH-1501", "the demo cannot be set up", "" +
+			"mesh demo keeps everything in a folder below the system's one for temporary files, which TMPDIR names, " +
+			"and needs free ports on 127.0.0.1. One of both could not be had, for the reason given."},
 		{"MESH-1502", "a step of the demo failed", "" +
 			"One of its nodes did not do what the story expects within a minute. The error names the step, what was " +
 			"missing and the last lines of each node's log. The folder is kept: node.log in each zone's folder has " +
