@@ -91,11 +91,11 @@ func BenchmarkHundredThousand(b *testing.B) {
 	west.halt()
 	east.halt()
 
+	// From here on without the folder: reading its files again is not what is measured.
+	east.config["kubernetes"] = map[string]any{}
+	east.save()
+
 	b.Run("ColdStart", func(b *testing.B) {
-		// Without the folder, whose files are read after the start.
-		folder := east.config["kubernetes"]
-		east.config["kubernetes"] = map[string]any{}
-		east.save()
 		var seconds float64
 		var memory int
 		n := 0
@@ -108,11 +108,10 @@ func BenchmarkHundredThousand(b *testing.B) {
 		}
 		b.ReportMetric(seconds/float64(n), "ready-s")
 		b.ReportMetric(float64(memory/n-empty)/count, "B/object")
-		east.config["kubernetes"] = folder
-		east.save()
 	})
 	b.Run("Ingest", func(b *testing.B) {
 		east.start()
+		verifying := verifyAll(b, count) // before and after: other things run here too
 		var took time.Duration
 		n := 0
 		for b.Loop() {
@@ -120,6 +119,7 @@ func BenchmarkHundredThousand(b *testing.B) {
 			west.start()
 			began := time.Now()
 			eventually(b, "all is ingested", func() error {
+				time.Sleep(50 * time.Millisecond) // asking costs the node, too
 				s, err := west.status()
 				if err == nil && s.Resources.Live != count {
 					err = fmt.Errorf("%d objects", s.Resources.Live)
@@ -131,7 +131,7 @@ func BenchmarkHundredThousand(b *testing.B) {
 			west.halt()
 		}
 		took /= time.Duration(n)
-		verifying := verifyAll(b, count)
+		verifying = (verifying + verifyAll(b, count)) / 2
 		b.ReportMetric(count/took.Seconds(), "ops/s")
 		b.ReportMetric(count/verifying.Seconds(), "verify-ops/s")
 		b.ReportMetric(verifying.Seconds()/took.Seconds(), "x-verify")
