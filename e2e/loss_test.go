@@ -171,3 +171,33 @@ func TestFolderUnmounted(t *testing.T) {
 	must(t, os.Rename(east.folder+".aside", east.folder))
 	works(t, want, east, west)
 }
+
+// TestAway changes manifests while their own node is down, then while the other one is: each deletion is made up
+// for, and what was deleted does not come back from the folder or the store of whoever was away.
+func TestAway(t *testing.T) {
+	t.Parallel()
+	east, west, want := pair(t)
+	east.stop()
+	east.remove("east-1.yaml")
+	delete(want["east"], "east-1")
+	east.write("new.yaml", manifest("new", "1"))
+	want.set("east", "new", "1")
+	east.start()
+	equal(t, want, east, west)
+
+	west.stop()
+	east.remove("east-2.yaml")
+	delete(want["east"], "east-2")
+	east.write("east-3.yaml", manifest("east-3", "2"))
+	want.set("east", "east-3", "2")
+	eventually(t, "east has signed the deletion", func() error {
+		s, err := east.status()
+		if err == nil && s.Resources.Live != 2*several-1 {
+			err = fmt.Errorf("%d objects", s.Resources.Live)
+		}
+		return err
+	})
+	west.start()
+	equal(t, want, east, west)
+	works(t, want, east, west)
+}
