@@ -108,7 +108,7 @@ func TestGoodbyeCountsAtOnce(t *testing.T) {
 	a, b := newMember(t, 1), newMember(t, 2)
 	a.cfg.ProbeInterval = time.Minute // so that no probe helps
 	mutual(a, b)
-	until(t, "link", func() bool { return a.stateOf(b) == mesh.Ready })
+	until(t, "compared", func() bool { return a.core.comparedWith(b.public()) > 0 && b.core.comparedWith(a.public()) > 0 })
 	b.write(1, 10)
 	b.stop()
 	until(t, "not ready", func() bool { return a.stateOf(b) == mesh.NotReady })

@@ -216,6 +216,9 @@ func (l *link) feed(ctx context.Context) error {
 		case it := <-l.pipe:
 			if err := l.handIn(ctx, it); err != nil {
 				l.giveBack(it)
+				if errors.Is(err, errStopped) {
+					continue // the link goes on until our goodbye is out; what nobody takes here is sent again
+				}
 				return err
 			}
 		case <-ctx.Done():
