@@ -4,35 +4,62 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
-var (
-	seedFlag = flag.Uint64("seed", 0, "seed of the random stories; 0 draws one")
-	binary   string // the program under test, built once
-)
+var seedFlag = flag.Uint64("seed", 0, "seed of the random stories; 0 draws one")
+
+// builds is where the program under test goes.
+var builds string
 
 func TestMain(m *testing.M) {
-	flag.Parse()
 	dir, err := os.MkdirTemp("", "mesh-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	binary = filepath.Join(dir, "mesh")
-	code := 1
-	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/mesh").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
-	} else {
-		code = m.Run()
-	}
+	builds = dir
+	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+// program builds the program, once, and returns its path.
+var program = sync.OnceValues(func() (string, error) {
+	if err := consult("../cmd", "../internal", "../go.mod"); err != nil {
+		return "", err
+	}
+	binary := filepath.Join(builds, "mesh")
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "../cmd/mesh").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the program: %w\n%s", err, out)
+	}
+	return binary, nil
+})
+
+// consult looks at every source of the program: go test reuses an earlier result while nothing changed that the
+// tests themselves looked at, and it does not see what the compiler reads.
+func consult(roots ...string) error {
+	for _, root := range roots {
+		err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || strings.HasSuffix(p, "_test.go") || filepath.Ext(p) != ".go" && filepath.Ext(p) != ".mod" {
+				return err
+			}
+			_, err = os.Stat(p)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // random returns a source for one test and prints the command that repeats it.

@@ -28,15 +28,16 @@ import (
 // zone is one node with its key, config, folder and data directory, whether it runs or not. It belongs to one
 // goroutine at a time.
 type zone struct {
-	t      testing.TB
-	name   string
-	dir    string // all of it is in here
-	folder string
-	data   string
-	public string // key
-	port   int    // for peers
-	http   int
-	config map[string]any
+	t       testing.TB
+	program string // path of the binary
+	name    string
+	dir     string // all of it is in here
+	folder  string
+	data    string
+	public  string // key
+	port    int    // for peers
+	http    int
+	config  map[string]any
 
 	runs    int
 	process *process // nil: not started yet
@@ -65,7 +66,9 @@ func zones(t testing.TB, names string, settings ...func(map[string]any)) []*zone
 
 func newZone(t testing.TB, name string, settings ...func(map[string]any)) *zone {
 	t.Helper()
-	z := &zone{t: t, name: name, dir: t.TempDir(), port: freePort(t), http: freePort(t)}
+	binary, err := program()
+	must(t, err)
+	z := &zone{t: t, program: binary, name: name, dir: t.TempDir(), port: freePort(t), http: freePort(t)}
 	z.folder, z.data = filepath.Join(z.dir, "folder"), filepath.Join(z.dir, "data")
 	out := z.cli("keygen", "-q", filepath.Join(z.dir, "private.key"))
 	if z.public = regexp.MustCompile(`[0-9a-f]{64}`).FindString(out); z.public == "" {
@@ -132,7 +135,7 @@ func (z *zone) begin() error {
 		return err
 	}
 	defer log.Close() // the process has its own
-	p := &process{cmd: exec.Command(binary, "run", "-c", z.configFile(), "--strict-port"), ended: make(chan struct{})}
+	p := &process{cmd: exec.Command(z.program, "run", "-c", z.configFile(), "--strict-port"), ended: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), "NO_COLOR=1", "HOME="+z.dir)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	if err := p.cmd.Start(); err != nil {
@@ -270,7 +273,7 @@ func (z *zone) dump() {
 
 // try runs a command of the program against this node.
 func (z *zone) try(args ...string) (string, error) {
-	cmd := exec.Command(binary, args...)
+	cmd := exec.Command(z.program, args...)
 	cmd.Dir = z.dir
 	cmd.Env = append(os.Environ(), "NO_COLOR=1", "HOME="+z.dir, "MESH_CONFIG="+z.configFile())
 	var out bytes.Buffer
