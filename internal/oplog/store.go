@@ -75,6 +75,7 @@ type Meta struct {
 	LastAck     int64            // local Unix ms of the last Ack or snapshot signed
 	LastRun     int64            // local Unix ms of the last finished own snapshot
 	Replaced    bool             // the cluster was found replaced or restored: no absence becomes a Delete until confirmed
+	Behind      bool             // more was signed with our key than this store holds, and the cluster was not compared with that yet
 }
 
 // PlacedState says how far a write to the cluster has come.

@@ -146,6 +146,7 @@ func New(cfg Config, idx *oplog.Index, reader oplog.Reader, now time.Time) (*Rep
 		r.start.newStore = true
 	} else {
 		r.meta = *idx.Meta
+		r.start.newStore = r.meta.Incarnation == 0 && len(idx.Logs) == 0 // killed before anything was signed
 	}
 	if m := r.meta; m.Network != cfg.Network || m.Zone != cfg.Zone || m.Author != r.self {
 		return nil, fmt.Errorf("the store belongs to zone %s, key %s, network %s; configured are zone %s, key %s, network %s",

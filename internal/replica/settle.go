@@ -60,7 +60,11 @@ func (r *Replica) settleUnclaimed(o *object) {
 		r.remove(o, o.ended)
 		return
 	}
-	if p.State == oplog.PlacedDone && len(o.claims) > 0 {
+	if p.State == oplog.PlacedWanted && !o.seen && p.Expect.IsZero() {
+		r.place(o, nil) // it was never written, and now nobody states it
+		return
+	}
+	if (p.State == oplog.PlacedDone || p.State == oplog.PlacedWanted) && len(o.claims) > 0 {
 		q := *p
 		q.State = oplog.PlacedUnmanaged
 		r.place(o, &q)

@@ -25,7 +25,6 @@ type startState struct {
 	compared map[keys.Public]bool // peers compared with since the start
 	joined   bool                 // the wait is over
 	listed   bool                 // the cluster adapter reported everything once
-	behind   bool                 // more was signed with our key than this store holds
 	admitted bool                 // the configured members were stated
 	floor    mesh.Incarnation     // least incarnation that a new log of ours may use
 	known    map[mesh.LogKey]uint32
@@ -130,13 +129,15 @@ func (r *Replica) ownArrived(l *oplog.Log, op *operation.Operation) bool {
 	case r.meta.Incarnation != 0 && l.Instance.Incarnation == r.meta.Incarnation:
 		if op.Seq >= l.Next {
 			r.newIncarnation("more of our log exists than this store holds")
-			r.start.behind = true
+			r.meta.Behind = true
+			r.writeMeta()
 		}
 	case l.Instance.Incarnation >= max(r.meta.Incarnation, r.start.floor):
 		r.start.floor = l.Instance.Incarnation + 1
 		if r.meta.Incarnation != 0 {
 			r.newIncarnation("a higher incarnation of this zone exists")
-			r.start.behind = true
+			r.meta.Behind = true
+			r.writeMeta()
 		}
 	}
 	r.suspectCluster()

@@ -94,7 +94,12 @@ func (r *Replica) suspectCluster() {
 	if !r.wit.known || r.meta.Replaced {
 		return
 	}
-	if r.start.behind && !r.wit.newer {
+	behind := r.meta.Behind
+	if behind {
+		r.meta.Behind = false
+		r.writeMeta()
+	}
+	if behind && !r.wit.newer {
 		r.clusterReplaced("more was signed than this store holds, and the cluster's witness fits the store: both were restored")
 		return
 	}

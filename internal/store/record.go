@@ -23,6 +23,7 @@ func (w *writer) meta(m *oplog.Meta) {
 	w.i64(m.LastAck)
 	w.i64(m.LastRun)
 	w.flag(m.Replaced)
+	w.flag(m.Behind)
 }
 
 func decodeMeta(v []byte) (oplog.Meta, error) {
@@ -39,6 +40,7 @@ func decodeMeta(v []byte) (oplog.Meta, error) {
 		LastAck:     r.i64(),
 		LastRun:     r.i64(),
 		Replaced:    r.flag(),
+		Behind:      r.flag(),
 	}
 	return m, r.end("node record")
 }
