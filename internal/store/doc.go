@@ -26,7 +26,7 @@
 //	meta      "format"         u32 version
 //	          "node"           str network, str zone, key author, u64 created, u64 incarnation,
 //	                           u64 last version, hash cluster, u64 counter, u64 next counter,
-//	                           i64 last ack, i64 last run, u8 replaced
+//	                           i64 last ack, i64 last run, u8 replaced, u8 behind
 //	lognos    logno            logkey
 //	rows      logno, u32 seq   hash id, u32 header length, header, rest body
 //	logs      logkey           str zone, u64 incarnation, u32 start, u32 next, hash head, u32 pruned,
