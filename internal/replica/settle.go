@@ -161,12 +161,7 @@ func (r *Replica) yield(o *object, win mesh.Claim) {
 	if !r.mayYield(o) {
 		return
 	}
-	mine := *o.live(r.cfg.Zone)
-	r.keepLost(mine, Yielded)
-	r.sign(&event.Event{Kind: event.KindRelease, Release: &event.Release{
-		Object: o.key, NewOwner: win.Zone, Epoch: mine.Epoch,
-	}})
-	r.report(Decision{Reason: Yielded, Zone: win.Zone, Object: o.key})
+	mine := r.withdraw(o, win.Zone)
 	want := oplog.Placed{
 		Object: o.key, Zone: win.Zone, Epoch: win.Epoch, Birth: win.Birth, Version: win.Version,
 		Content: win.Content, State: oplog.PlacedWanted,
@@ -183,6 +178,17 @@ func (r *Replica) yield(o *object, win mesh.Claim) {
 	}
 	r.place(o, &want)
 	r.apply(writeOf(kind, o.key, &want))
+}
+
+// withdraw releases our claim in favour of another zone and keeps what it said. It returns the claim.
+func (r *Replica) withdraw(o *object, to mesh.Zone) mesh.Claim {
+	mine := *o.live(r.cfg.Zone)
+	r.keepLost(mine, Yielded)
+	r.sign(&event.Event{Kind: event.KindRelease, Release: &event.Release{
+		Object: o.key, NewOwner: to, Epoch: mine.Epoch,
+	}})
+	r.report(Decision{Reason: Yielded, Zone: to, Object: o.key})
+	return mine
 }
 
 // mayYield reports whether our claim may be withdrawn now. It waits for the cluster's first full report: a copy
@@ -204,12 +210,7 @@ func (r *Replica) yieldDeleted(o *object, win mesh.Claim) {
 	if !r.mayYield(o) {
 		return
 	}
-	mine := *o.live(r.cfg.Zone)
-	r.keepLost(mine, Yielded)
-	r.sign(&event.Event{Kind: event.KindRelease, Release: &event.Release{
-		Object: o.key, NewOwner: win.Zone, Epoch: mine.Epoch,
-	}})
-	r.report(Decision{Reason: Yielded, Zone: win.Zone, Object: o.key})
+	mine := r.withdraw(o, win.Zone)
 	if o.local == nil {
 		return
 	}
