@@ -115,7 +115,7 @@ func New(cfg Config) (*Folder, error) {
 		results:  make(chan replica.Input, 256),
 		local:    newLocalIndex(),
 		replicas: newReplicaIndex(),
-		problems: problems{},
+		problems: problems{log: cfg.Logger, of: map[string][]mesh.Problem{}},
 		probes:   map[mesh.ObjectKey]struct{}{},
 	}, nil
 }

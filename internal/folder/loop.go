@@ -260,7 +260,6 @@ func (l *loop) attach() {
 }
 
 func (l *loop) detach(d *disk) {
-	l.f.log.Warn("folder is gone", "folder", l.f.cfg.Dir)
 	l.f.queue.gate(false)
 	l.gated = true
 	if l.watcher != nil {

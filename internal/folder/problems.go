@@ -2,6 +2,7 @@ package folder
 
 import (
 	"cmp"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -27,29 +28,35 @@ const (
 const maxProblems = 1000
 
 // problems keeps what is wrong, by the thing it is wrong with. Guarded by Folder.mu.
-type problems map[string][]mesh.Problem
+type problems struct {
+	log *slog.Logger
+	of  map[string][]mesh.Problem
+}
 
-// put replaces the problems of a subject; none clears them. A problem that stays keeps the time it began.
-func (p problems) put(subject string, now time.Time, list ...mesh.Problem) {
-	old := p[subject]
+// put replaces the problems of a subject; none clears them. A problem that is new is logged, one that stays keeps
+// the time it began.
+func (p problems) put(subject string, since time.Time, list ...mesh.Problem) {
+	old := p.of[subject]
 	for i := range list {
-		list[i].Since = now
-		for _, o := range old {
-			if o.Reason == list[i].Reason && o.Object == list[i].Object {
-				list[i].Since = o.Since
-			}
+		now := list[i]
+		at := slices.IndexFunc(old, func(o mesh.Problem) bool { return o.Reason == now.Reason && o.Object == now.Object })
+		if at >= 0 {
+			list[i].Since = old[at].Since
+			continue
 		}
+		list[i].Since = since
+		p.log.Warn("problem in the folder", "file", now.File, "line", now.Line, "object", now.Object, "reason", now.Reason, "text", now.Text)
 	}
 	if len(list) == 0 {
-		delete(p, subject)
+		delete(p.of, subject)
 		return
 	}
-	p[subject] = list
+	p.of[subject] = list
 }
 
 func (p problems) list() []mesh.Problem {
-	all := make([]mesh.Problem, 0, len(p))
-	for _, l := range p {
+	all := make([]mesh.Problem, 0, len(p.of))
+	for _, l := range p.of {
 		all = append(all, l...)
 	}
 	slices.SortFunc(all, func(a, b mesh.Problem) int {

@@ -1,0 +1,39 @@
+package folder
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"dcp.hiro.io/mesh/internal/mesh"
+)
+
+// A problem is logged when it comes up, not each time it is seen again.
+func TestProblemsAreLoggedOnce(t *testing.T) {
+	var log bytes.Buffer
+	p := problems{log: slog.New(slog.NewTextHandler(&log, nil)), of: map[string][]mesh.Problem{}}
+	bad := mesh.Problem{File: "local/a.yaml", Line: 3, Reason: ReasonInvalidManifest, Text: "kind is missing"}
+	begin := time.Unix(1, 0)
+	for i := range 3 {
+		p.put("local/a.yaml", begin.Add(time.Duration(i)*time.Second), bad)
+	}
+	if n := strings.Count(log.String(), "\n"); n != 1 {
+		t.Errorf("%d lines were logged, want 1:\n%s", n, &log)
+	}
+	for _, want := range []string{"level=WARN", "file=local/a.yaml", "line=3", "reason=InvalidManifest", `text="kind is missing"`} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the line lacks %s: %s", want, &log)
+		}
+	}
+	if got := p.list(); len(got) != 1 || !got[0].Since.Equal(begin) {
+		t.Errorf("list = %v, want one problem since %v", got, begin)
+	}
+	log.Reset()
+	p.put("local/a.yaml", begin)
+	p.put("local/a.yaml", begin, bad)
+	if n := strings.Count(log.String(), "\n"); n != 1 {
+		t.Errorf("a problem that came back was logged %d times, want once:\n%s", n, &log)
+	}
+}
