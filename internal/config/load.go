@@ -94,7 +94,8 @@ type loader struct {
 	table         []Key // the table of keys; a field, because its own readers look into it for suggestions
 	checkLogLevel func(string) error
 	problems      []Problem
-	more          int // problems beyond those
+	more          int  // problems beyond those
+	unread        bool // the file is there and its values are not known
 	warnings      []Warning
 }
 
@@ -179,18 +180,23 @@ func (l *loader) file(name string, data []byte) {
 	case errors.Is(err, io.EOF):
 		return
 	case err != nil:
+		l.unread = true
 		r.fail(r.blamed(err), "", syntax(err))
 		return
 	}
 	switch err := d.Decode(&more); {
 	case errors.Is(err, io.EOF):
 	case err != nil:
+		l.unread = true
 		r.fail(r.blamed(err), "", syntax(err))
 		return
 	default:
 		r.fail(&more, "", "a second document; a configuration is one")
 	}
-	if len(doc.Content) == 1 && r.tree(&doc, 0) {
+	if len(doc.Content) != 1 {
+		return
+	}
+	if l.unread = !r.tree(&doc, 0); !l.unread {
 		r.root(doc.Content[0])
 	}
 }
@@ -303,7 +309,7 @@ func (l *loader) check(requireZone bool) {
 	c := l.cfg
 	l.checkNodes()
 	l.checkResources()
-	if requireZone && c.Mesh.Zone == "" && !l.reported("mesh.zone") {
+	if requireZone && c.Mesh.Zone == "" && !l.reported("mesh.zone") && !l.unread {
 		l.failAt("mesh.zone", "missing; a node needs the name of its zone")
 	}
 	if c.BindPort == c.HTTPBindPort && c.BindPort != 0 {

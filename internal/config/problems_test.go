@@ -102,6 +102,16 @@ func TestProblemsOfOtherLayers(t *testing.T) {
 	}
 }
 
+// What a file lacks can't be said of one that couldn't be read.
+func TestAnUnreadFileLacksNothing(t *testing.T) {
+	for _, text := range []string{"mesh: {zone: east\n", "a: &x b\nmesh: {zone: east}\n", "mesh: {zone: east}\n---\n]"} {
+		_, _, err := loadText(t, text, config.Options{RequireZone: true})
+		if err == nil || strings.Contains(err.Error(), "missing") || !strings.Contains(err.Error(), "1 problem") {
+			t.Errorf("Load of %q = %v, want the one problem that keeps it from being read", text, err)
+		}
+	}
+}
+
 // Files made to cost memory or time are refused quickly. The bound is generous: without the caps these take
 // minutes, or gigabytes.
 func TestHostileFiles(t *testing.T) {
