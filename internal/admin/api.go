@@ -203,7 +203,7 @@ func (a *api) resource(r *http.Request, node Inspector) (any, error) {
 }
 
 func notFound(key mesh.ObjectKey) *Error {
-	return &Error{Code: CodeNotFound, Message: "no object " + key.String(), Cause: "no zone has a claim on it",
+	return &Error{Code: CodeNotFound, Message: "no object " + key.String(), Cause: "no zone has a claim on it; a kind is written in full, ConfigMap and not cm",
 		Next: []string{"mesh log show --object " + key.String()}}
 }
 

@@ -138,16 +138,16 @@ func names(ev *event.Event, k mesh.ObjectKey) bool {
 	case ev == nil:
 		return false
 	case ev.Update != nil:
-		return ev.Update.Object == k
+		return k.Means(ev.Update.Object)
 	case ev.Delete != nil:
-		return ev.Delete.Object == k
+		return k.Means(ev.Delete.Object)
 	case ev.Release != nil:
-		return ev.Release.Object == k
+		return k.Means(ev.Release.Object)
 	case ev.Report != nil:
-		return ev.Report.Object == k
+		return k.Means(ev.Report.Object)
 	case ev.SnapshotChunk != nil:
 		for _, e := range ev.SnapshotChunk.Entries {
-			if e.Kind != event.EntryTrust && e.Object == k {
+			if e.Kind != event.EntryTrust && k.Means(e.Object) {
 				return true
 			}
 		}

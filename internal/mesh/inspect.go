@@ -86,3 +86,14 @@ func ParseObjectKey(s string) (ObjectKey, error) {
 	}
 	return k, nil
 }
+
+// Means reports whether somebody who writes k may mean the object o: the kind may differ in case or stand in
+// the plural, as kubectl takes it, and the group may be left out.
+func (k ObjectKey) Means(o ObjectKey) bool {
+	if k.Name != o.Name || k.Namespace != o.Namespace || k.Group != "" && k.Group != o.Group {
+		return false
+	}
+	said, kind := strings.ToLower(k.Kind), strings.ToLower(o.Kind)
+	stem, y := strings.CutSuffix(kind, "y")
+	return said == kind || said == kind+"s" || said == kind+"es" || y && said == stem+"ies"
+}

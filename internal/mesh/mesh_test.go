@@ -94,6 +94,35 @@ func TestObjectKeyValidate(t *testing.T) {
 	}
 }
 
+func TestObjectKeyMeansWhatAPersonWrites(t *testing.T) {
+	parse := func(s string) mesh.ObjectKey {
+		k, err := mesh.ParseObjectKey(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	for _, tt := range []struct {
+		said, object string
+		want         bool
+	}{
+		{"ConfigMap/default/a", "ConfigMap/default/a", true},
+		{"configmap/default/a", "ConfigMap/default/a", true},
+		{"configmaps/default/a", "ConfigMap/default/a", true},
+		{"ingresses/default/a", "Ingress.networking.k8s.io/default/a", true},
+		{"networkpolicies/default/a", "NetworkPolicy.networking.k8s.io/default/a", true},
+		{"deployments.apps/default/a", "Deployment.apps/default/a", true},
+		{"deployments.other/default/a", "Deployment.apps/default/a", false},
+		{"cm/default/a", "ConfigMap/default/a", false},
+		{"configmap/default/A", "ConfigMap/default/a", false},
+		{"configmap/a", "ConfigMap/default/a", false},
+	} {
+		if got := parse(tt.said).Means(parse(tt.object)); got != tt.want {
+			t.Errorf("%s means %s: %v, want %v", tt.said, tt.object, got, tt.want)
+		}
+	}
+}
+
 func TestParseObjectKeyReadsWhatStringWrites(t *testing.T) {
 	t.Parallel()
 	for _, k := range []mesh.ObjectKey{

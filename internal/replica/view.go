@@ -3,7 +3,6 @@ package replica
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"dcp.hiro.io/mesh/internal/merge"
@@ -99,8 +98,8 @@ func (r *Replica) reclassify(o *object) {
 // Counts counts objects by state.
 func (r *Replica) Counts() mesh.Resources {
 	held := r.counts.held
-	for _, g := range r.gone {
-		if g.held || r.meta.Replaced {
+	for _, g := range r.gone.of {
+		if r.waitsForOperator(g) {
 			held++
 		}
 	}
@@ -148,18 +147,14 @@ func (r *Replica) Resource(k mesh.ObjectKey) (mesh.Resource, bool) {
 	return r.resource(o), true
 }
 
-// Resolve finds the object that a person means: the key as it is, or the only one whose kind differs in case
-// or is written in the plural, as kubectl takes it, and whose group was left out.
+// Resolve finds the object that a person means: the key as it is, or the only one that it may mean.
 func (r *Replica) Resolve(k mesh.ObjectKey) mesh.ObjectKey {
 	if r.objects[k] != nil {
 		return k
 	}
-	kind := strings.ToLower(k.Kind)
 	var found []mesh.ObjectKey
 	for c := range r.objects {
-		have := strings.ToLower(c.Kind)
-		if c.Name == k.Name && c.Namespace == k.Namespace && (k.Group == "" || k.Group == c.Group) &&
-			(kind == have || kind == have+"s" || kind == have+"es") {
+		if k.Means(c) {
 			found = append(found, c)
 		}
 	}
@@ -191,7 +186,7 @@ func (r *Replica) resource(o *object) mesh.Resource {
 	switch {
 	case p != nil && p.State == oplog.PlacedHeld:
 		res.State, res.Detail = "Held", fmt.Sprintf("its deletion by %s is held", r.heldBy(o))
-	case r.gone[o.key] != nil && (r.gone[o.key].held || r.meta.Replaced):
+	case r.waitsForOperator(r.gone.of[o.key]):
 		res.State, res.Detail = "Held", "it is not here; its deletion is not signed until you confirm"
 	case o.rejected != "":
 		res.State, res.Detail = "Rejected", o.rejected
