@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -293,8 +294,8 @@ func (n *Node) noteHeartbeat(h *heartbeat) {
 // is proven to live now; it stays so until this process ends, because what the other one signed meanwhile is
 // only reconciled by a new start.
 func (n *Node) conflict(ctx context.Context, c *membership.Conflict) {
-	n.log.Error("two live nodes have the same key", "peer", c.Key, "goesOn", c.Lower.ID[:4], "stops", c.Higher.ID[:4],
-		"proven", c.Proven, "self", c.Self)
+	n.log.Error("two live nodes have the same key", "peer", c.Key, "goesOn", hex.EncodeToString(c.Lower.ID[:4]),
+		"stops", hex.EncodeToString(c.Higher.ID[:4]), "proven", c.Proven, "self", c.Self)
 	if !c.Yield {
 		return
 	}
