@@ -50,14 +50,14 @@ func adopt(ctx context.Context, e *env, client *admin.Client, key mesh.ObjectKey
 		return err
 	}
 	if before.Done {
-		e.note("%s is already owned by %s; nothing to do", key, before.Zone)
+		e.note("%s is already owned by %s; nothing to do", before.Object, before.Zone)
 		return nil
 	}
 	if dryRun {
 		return nil
 	}
 	if !yes {
-		ok, err := e.confirm(fmt.Sprintf("Make %s the owner of %s at epoch %d?", before.Zone, key, before.Epoch+1), "--yes")
+		ok, err := e.confirm(fmt.Sprintf("Make %s the owner of %s at epoch %d?", before.Zone, before.Object, before.Epoch+1), "--yes")
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func awaitAdoption(ctx context.Context, e *env, client *admin.Client, key mesh.O
 		case err != nil:
 			return err
 		case now.Done:
-			e.note("adopted %s: owner %s, epoch %d", key, now.Owner, now.Epoch)
+			e.note("adopted %s: owner %s, epoch %d", now.Object, now.Owner, now.Epoch)
 			return nil
 		}
 		state = fmt.Sprintf("owner %s, state %s %s", orNone(string(now.Owner)), now.State, now.Detail)

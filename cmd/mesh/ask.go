@@ -114,7 +114,7 @@ func unreachableError(err *admin.UnreachableError) *cliError {
 	case errors.Is(err, fs.ErrNotExist):
 		cause = "no such file; no node runs with this data directory"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		cause = "connection refused; the node that was there is gone"
+		cause = "connection refused; no node listens there"
 	case errors.Is(err, fs.ErrPermission):
 		cause = "permission denied; the node runs as another user"
 	}

@@ -36,7 +36,7 @@ func configError(err error) error {
 	)
 	switch {
 	case errors.As(err, &problems):
-		next := "give the missing values, then: mesh run --check-config"
+		next := "mend that, then: mesh run --check-config"
 		if problems.File != "" {
 			next = "fix the lines above, then: mesh run --check-config -c " + shellQuote(problems.File)
 		}

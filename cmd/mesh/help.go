@@ -114,13 +114,17 @@ func writeFlags(b *strings.Builder, c *cobra.Command) {
 	}
 }
 
-// flagUsage is "-o, --output FORMAT", with room for the letter where there is none.
+// flagUsage is "-o, --output FORMAT" or "--wait[=DURATION]", with room for the letter where there is none.
 func flagUsage(f *pflag.Flag) string {
 	s := "    --" + f.Name
 	if f.Shorthand != "" {
 		s = "-" + f.Shorthand + ", --" + f.Name
 	}
-	if value, _ := pflag.UnquoteUsage(f); value != "" {
+	switch value, _ := pflag.UnquoteUsage(f); {
+	case value == "":
+	case f.NoOptDefVal != "": // may be left out, and is no argument of its own
+		s += "[=" + value + "]"
+	default:
 		s += " " + value
 	}
 	return s

@@ -32,7 +32,7 @@ func newLogExportCmd(e *env) *cobra.Command {
 	}
 	node := addNodeFlags(c)
 	format := exportJSONL
-	c.Flags().Var(newChoice(&format, exportJSONL, exportCBOR), "format", "write `jsonl or cbor`")
+	c.Flags().Var(newChoice(&format, exportJSONL, exportCBOR), "format", "write `jsonl|cbor`")
 	_ = c.RegisterFlagCompletionFunc("format", completeValues(exportJSONL, exportCBOR))
 	secrets := c.Flags().Bool("show-secrets", false, "write the content of Secrets too")
 	yes := c.Flags().BoolP("yes", "y", false, "do not ask")

@@ -241,6 +241,12 @@ func operationRow(o mesh.LogOperation) []string {
 	return []string{fmt.Sprint(o.Seq), rfc3339(o.Time), o.Type, object, version, o.Hash[:min(8, len(o.Hash))]}
 }
 
+// means is mesh.ObjectKey.Means of an object as its name is printed.
+func means(said mesh.ObjectKey, object string) bool {
+	key, err := mesh.ParseObjectKey(object)
+	return err == nil && said.Means(key)
+}
+
 // showLost prints content that lost to another zone's.
 func (s *logShow) showLost(ctx context.Context, src logSource) error {
 	all, err := src.Lost(ctx)
@@ -249,7 +255,7 @@ func (s *logShow) showLost(ctx context.Context, src logSource) error {
 	}
 	t := table{columns: []column{{name: "ID"}, {name: "OBJECT"}, {name: "ZONE"}, {name: "VERSION"}, {name: "REASON"}, {name: "SIZE"}, {name: "AGE"}}}
 	for _, l := range all {
-		if s.zone != "" && string(l.Zone) != s.zone || s.query.Object != nil && l.Object != s.query.Object.String() {
+		if s.zone != "" && string(l.Zone) != s.zone || s.query.Object != nil && !means(*s.query.Object, l.Object) {
 			continue
 		}
 		if *s.format == formatJSON {

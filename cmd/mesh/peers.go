@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -231,11 +233,13 @@ func optional[T any](v *T) string {
 	return fmt.Sprint(*v)
 }
 
+// seconds prints a span that may be below zero, to a millisecond.
 func seconds(s *float64) string {
 	if s == nil {
 		return noValue
 	}
-	return fmt.Sprintf("%.3gs", *s)
+	millis := int64(math.Round(*s * 1000)) // a whole number, so that no -0 is printed
+	return strconv.FormatFloat(float64(millis)/1000, 'f', -1, 64) + "s"
 }
 
 // sortPeers orders by a column, then by name; without one by state, worst last.

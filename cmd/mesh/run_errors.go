@@ -15,21 +15,21 @@ import (
 func storeOpenError(path string, err error) error {
 	var foreign *store.ForeignError
 	var damaged *store.DamagedError
-	aside := "mv " + shellQuote(path) + " " + shellQuote(path+".old")
+	aside := func(as string) string { return "mv " + shellQuote(path) + " " + shellQuote(path+as) }
 	switch {
 	case errors.As(err, &foreign):
 		return &cliError{Code: "MESH-6301", What: path + " is the store of another node",
 			Cause: fmt.Sprintf("it belongs to %s; the configuration says %s", foreign.Have, foreign.Want),
-			Next:  []string{"mesh run --data-dir DIR", "or move it aside: " + aside}, Err: err}
+			Next:  []string{"mesh run --data-dir DIR", "or move it aside: " + aside(".old")}, Err: err}
 	case errors.Is(err, store.ErrLocked):
 		return &cliError{Code: "MESH-6302", What: path + " is in use", Cause: "another mesh process has it open",
 			Next: []string{"mesh status --data-dir " + shellQuote(filepath.Dir(path)), "mesh run --data-dir DIR"}, Err: err}
 	case errors.Is(err, store.ErrNewer):
 		return &cliError{Code: "MESH-6303", What: path + " was written by a newer version of mesh",
-			Cause: "this is " + buildVersion().Version + ", which cannot read it", Next: []string{"run the newer version", "or move it aside: " + aside}, Err: err}
+			Cause: "this is " + buildVersion().Version + ", which cannot read it", Next: []string{"run the newer version", "or move it aside: " + aside(".old")}, Err: err}
 	case errors.As(err, &damaged):
 		return &cliError{Code: "MESH-1301", What: path + " is damaged", Cause: damaged.Err.Error() + "; nothing was changed",
-			Next: []string{aside, "then start again: the node gets everything back from its peers"}, Err: err}
+			Next: []string{aside(".damaged"), "then start again: the node gets everything back from its peers"}, Err: err}
 	case errors.Is(err, store.ErrDiskFull):
 		return diskFull(path, err)
 	}

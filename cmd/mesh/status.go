@@ -28,7 +28,7 @@ func newStatusCmd(e *env) *cobra.Command {
 	}
 	node := addNodeFlags(c)
 	var wait positiveDuration
-	c.Flags().Var(&wait, "wait", "return once ready and in sync, at most after `DURATION`")
+	c.Flags().Var(&wait, "wait", "return once ready and in sync, at most after `DURATION`, 60s if none is given")
 	c.Flags().Lookup("wait").NoOptDefVal = "60s"
 	c.Flags().Lookup("wait").DefValue = ""
 	watch := c.Flags().BoolP("watch", "w", false, "print again whenever something changes")
