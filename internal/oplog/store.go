@@ -152,6 +152,7 @@ const BrakeSlots = 10
 type Brake struct {
 	Zone  mesh.Zone
 	Slots [BrakeSlots]BrakeSlot
+	Held  bool // of our own zone: deletions were held before they were signed, and nobody confirmed them yet
 }
 
 // BrakeSlot counts the deletions of one slot of the window.

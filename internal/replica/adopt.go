@@ -67,7 +67,7 @@ func (r *Replica) adopt(k mesh.ObjectKey) {
 
 // adoptMissing puts an object back that we claim and that this cluster has lost.
 func (r *Replica) adoptMissing(o *object, mine mesh.Claim) {
-	delete(r.gone, o.key)
+	r.forgetGone(o.key)
 	if len(merge.Rivals(o.claims)) > 0 {
 		r.signUpdate(o.key, r.payload(mine.Ref()), mine.Epoch+1, mine.Birth)
 		mine = *o.live(r.cfg.Zone)
@@ -81,7 +81,7 @@ func (r *Replica) takeOver(o *object, win mesh.Claim) {
 	if mine := o.live(r.cfg.Zone); mine != nil {
 		from = *mine
 	}
-	delete(r.gone, o.key)
+	r.forgetGone(o.key)
 	r.signUpdate(o.key, r.payload(from.Ref()), win.Epoch+1, from.Birth)
 	if o.local != nil {
 		r.place(o, nil)

@@ -13,11 +13,7 @@ import (
 // present is how many objects of the zone stand here, the one in question included.
 func (r *Replica) brakeHolds(z mesh.Zone, present int) bool {
 	slot := r.nowMilli() / max(1, r.cfg.BrakeWindow.Milliseconds()/oplog.BrakeSlots)
-	b := r.brakes[z]
-	if b == nil {
-		b = &oplog.Brake{Zone: z}
-		r.brakes[z] = b
-	}
+	b := r.brake(z)
 	n := 1
 	for _, s := range b.Slots {
 		if s.Slot > slot-oplog.BrakeSlots && s.Slot <= slot {
@@ -35,6 +31,16 @@ func (r *Replica) brakeHolds(z mesh.Zone, present int) bool {
 	s.Count++
 	r.writeBrake(*b)
 	return false
+}
+
+// brake returns the counts of a zone's deletions, making them if needed.
+func (r *Replica) brake(z mesh.Zone) *oplog.Brake {
+	b := r.brakes[z]
+	if b == nil {
+		b = &oplog.Brake{Zone: z}
+		r.brakes[z] = b
+	}
+	return b
 }
 
 func (r *Replica) writeBrake(b oplog.Brake) {
@@ -68,10 +74,8 @@ func (r *Replica) heldSets() map[mesh.Zone][]mesh.ObjectKey {
 			}
 		}
 	}
-	for _, k := range r.goneKeys() {
-		if r.gone[k].held || r.meta.Replaced {
-			out[r.cfg.Zone] = append(out[r.cfg.Zone], k)
-		}
+	if ks := r.gone.keys(r.waitsForOperator); len(ks) > 0 {
+		out[r.cfg.Zone] = append(out[r.cfg.Zone], ks...)
 	}
 	return out
 }
@@ -121,8 +125,6 @@ func (r *Replica) acceptOwn(ks []mesh.ObjectKey) {
 		r.coverEarlier()
 	}
 	for _, k := range ks {
-		if g := r.gone[k]; g != nil {
-			g.accepted = true
-		}
+		r.acceptGone(k)
 	}
 }

@@ -20,7 +20,7 @@ func (r *Replica) local(in Local) {
 		return
 	}
 	o := r.object(in.Object)
-	delete(r.gone, in.Object)
+	r.forgetGone(in.Object)
 	content := mesh.Sum(in.Payload)
 	o.local = &localCopy{content: content, size: uint32(len(in.Payload))}
 	r.touch(o)
@@ -92,7 +92,7 @@ func (r *Replica) localUnmatched(k mesh.ObjectKey) {
 	if o == nil {
 		return
 	}
-	delete(r.gone, k)
+	r.forgetGone(k)
 	o.local, o.withheld = nil, false
 	r.touch(o)
 	if mine := o.live(r.cfg.Zone); mine != nil && r.canSign() {
@@ -108,6 +108,7 @@ func (r *Replica) localGone(k mesh.ObjectKey) {
 	if o == nil {
 		return
 	}
+	unseen := o.local == nil
 	o.local, o.withheld = nil, false
 	r.touch(o)
 	p := o.placed
@@ -127,8 +128,8 @@ func (r *Replica) localGone(k mesh.ObjectKey) {
 			r.place(o, nil)
 		}
 	}
-	if o.live(r.cfg.Zone) != nil && r.gone[k] == nil {
-		r.gone[k] = &goneState{}
+	if o.live(r.cfg.Zone) != nil {
+		r.noteGone(k, unseen)
 	}
 }
 
@@ -252,6 +253,7 @@ func (r *Replica) catchUp() {
 	if !r.start.listed || !r.canSign() {
 		return
 	}
+	r.gone.recheck = true
 	for _, o := range r.sortedObjects() {
 		r.touch(o)
 		if r.unpublished(o) || r.missing(o) {

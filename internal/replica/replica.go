@@ -97,7 +97,7 @@ type Replica struct {
 
 	start   startState
 	wit     witnessState
-	gone    map[mesh.ObjectKey]*goneState // own claims whose object was proven absent, not yet signed
+	gone    goneSet
 	brakes  map[mesh.Zone]*oplog.Brake
 	acked   map[mesh.Zone]map[mesh.LogKey]uint32
 	snap    snapshotState
@@ -130,7 +130,7 @@ func New(cfg Config, idx *oplog.Index, reader oplog.Reader, now time.Time) (*Rep
 		trust:    newTrustSet(),
 		objects:  make(map[mesh.ObjectKey]*object, len(idx.Claims)),
 		counts:   newCounts(cfg.Zone),
-		gone:     make(map[mesh.ObjectKey]*goneState),
+		gone:     goneSet{of: make(map[mesh.ObjectKey]*goneState)},
 		brakes:   make(map[mesh.Zone]*oplog.Brake),
 		acked:    make(map[mesh.Zone]map[mesh.LogKey]uint32),
 		rebirth:  make(map[mesh.ObjectKey]pastLife),
@@ -178,6 +178,7 @@ func (r *Replica) load(idx *oplog.Index) {
 	}
 	for _, b := range idx.Brakes {
 		r.brakes[b.Zone] = &b
+		r.gone.before = r.gone.before || b.Zone == r.cfg.Zone && b.Held
 	}
 	for _, a := range idx.Acked {
 		r.noteAck(a.Zone, a.Log, a.Height)

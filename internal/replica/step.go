@@ -116,6 +116,7 @@ func (r *Replica) housekeep() {
 	r.publishAdmissions()
 	r.raiseWitness()
 	r.askForWitness()
+	r.endHold()
 	r.snapshot()
 	r.acknowledge()
 	r.prune()

@@ -3,7 +3,6 @@ package replica
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"time"
 
 	"dcp.hiro.io/mesh/internal/event"
@@ -26,13 +25,6 @@ type witnessState struct {
 	writing   bool      // a raise is under way
 	raised    time.Time // when the last raise was confirmed
 	published bool      // something was signed since
-}
-
-// goneState is an own claim whose object was proven absent.
-type goneState struct {
-	asked    bool // the check under way covers it
-	held     bool // by the brake
-	accepted bool // an operator confirmed it
 }
 
 // witnessRead compares the cluster's witness with what was last written there.
@@ -155,74 +147,4 @@ func (r *Replica) witnessWritten(wit event.Witness) {
 		r.meta.Witness.Counter, r.meta.WitnessNext = wit.Counter, 0
 		r.writeMeta()
 	}
-}
-
-// askForWitness has the witness read again before deletions are signed.
-func (r *Replica) askForWitness() {
-	if !r.canSign() || r.wit.asked || r.wit.writing || r.meta.Replaced || r.cfg.Clusterless {
-		return
-	}
-	for _, g := range r.gone {
-		if !g.held || g.accepted {
-			r.wit.asked = true
-			break
-		}
-	}
-	if !r.wit.asked {
-		return
-	}
-	for _, g := range r.gone {
-		g.asked = !g.held || g.accepted
-	}
-	r.fx.CheckWitness = true
-}
-
-// signDeletes signs the deletions that the check just answered covers, if the cluster is still the one that
-// was written to. The brake is applied before signing.
-func (r *Replica) signDeletes() {
-	if r.meta.Replaced || !r.canSign() {
-		return
-	}
-	for _, k := range r.goneKeys() {
-		g := r.gone[k]
-		o := r.objects[k]
-		if !g.asked {
-			continue
-		}
-		g.asked = false
-		if o == nil || o.local != nil || o.live(r.cfg.Zone) == nil {
-			delete(r.gone, k)
-			continue
-		}
-		if l := r.logs[o.live(r.cfg.Zone).At.Log]; l != nil && l != r.ownLog() && !r.sameCluster(l) {
-			// The claim was read back from a log that described another cluster: that its object is not here
-			// proves nothing.
-			r.clusterReplaced("an earlier log of this zone describes another cluster, or a later state of it")
-			return
-		}
-		if !g.accepted && r.brakeHolds(r.cfg.Zone, r.counts.ownLive) {
-			if !g.held {
-				r.report(Decision{Reason: DeleteHeld, Zone: r.cfg.Zone, Object: k})
-			}
-			g.held = true
-			r.touch(o)
-			continue
-		}
-		delete(r.gone, k)
-		mine := o.live(r.cfg.Zone)
-		r.sign(&event.Event{Kind: event.KindDelete, Delete: &event.Delete{
-			Object: k, Version: r.nextVersion(), Epoch: mine.Epoch, Birth: mine.Birth,
-		}})
-		r.report(Decision{Reason: DeleteSigned, Zone: r.cfg.Zone, Object: k})
-	}
-}
-
-// goneKeys returns the objects proven absent, in order.
-func (r *Replica) goneKeys() []mesh.ObjectKey {
-	out := make([]mesh.ObjectKey, 0, len(r.gone))
-	for k := range r.gone {
-		out = append(out, k)
-	}
-	slices.SortFunc(out, mesh.ObjectKey.Compare)
-	return out
 }

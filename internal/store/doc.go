@@ -42,7 +42,7 @@
 //	lost      u64 id           i64 at, u64 version, str zone, str reason, str objkey, rest payload
 //	evidence  logkey           two rows, each u32 seq, hash id, u32 length, header, u32 length, body
 //	bindings  key              u8 conflict, rest zone
-//	brakes    zone             ten times i64 slot, u32 count
+//	brakes    zone             ten times i64 slot, u32 count; then u8 held
 //	acked     zone, 0, logkey  u32 height
 //	covers    key              u64 floor, hash cluster, u64 counter, then per cover
 //	                           logkey, u64 incarnation, u32 height, hash head

@@ -251,6 +251,7 @@ func (w *writer) brake(b *oplog.Brake) {
 		w.i64(s.Slot)
 		w.u32(s.Count)
 	}
+	w.flag(b.Held)
 }
 
 func decodeBrake(k, v []byte) (oplog.Brake, error) {
@@ -259,6 +260,7 @@ func decodeBrake(k, v []byte) (oplog.Brake, error) {
 	for i := range b.Slots {
 		b.Slots[i] = oplog.BrakeSlot{Slot: r.i64(), Count: r.u32()}
 	}
+	b.Held = r.flag()
 	return b, r.end("count of deletions")
 }
 
