@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"unicode/utf8"
 
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
@@ -74,31 +73,31 @@ func (k Kind) String() string {
 }
 
 func (u *Update) validate() error {
-	return cmp.Or(validObject(u.Object), validPayload(u.Payload), validNumbers(u.Version, u.Epoch, u.Birth))
+	return cmp.Or(u.Object.Validate(), validPayload(u.Payload), validNumbers(u.Version, u.Epoch, u.Birth))
 }
 
 func (d *Delete) validate() error {
-	return cmp.Or(validObject(d.Object), validNumbers(d.Version, d.Epoch, d.Birth))
+	return cmp.Or(d.Object.Validate(), validNumbers(d.Version, d.Epoch, d.Birth))
 }
 
 func (r *Release) validate() error {
-	return cmp.Or(validObject(r.Object), validOptionalZone(r.NewOwner), validEpoch(r.Epoch))
+	return cmp.Or(r.Object.Validate(), validOptionalZone(r.NewOwner), validEpoch(r.Epoch))
 }
 
 func (r *Report) validate() error {
-	return cmp.Or(validObject(r.Object), validZone(r.Entry), validVersion(r.Version), validPayload(r.Payload))
+	return cmp.Or(r.Object.Validate(), validZone(r.Entry), validVersion(r.Version), validPayload(r.Payload))
 }
 
 func (e *Entry) validate() error {
 	switch e.Kind {
 	case EntryLive:
-		return cmp.Or(validObject(e.Object), validPayload(e.Payload), validNumbers(e.Version, e.Epoch, e.Birth))
+		return cmp.Or(e.Object.Validate(), validPayload(e.Payload), validNumbers(e.Version, e.Epoch, e.Birth))
 	case EntryDeleted:
-		return cmp.Or(validObject(e.Object), validNumbers(e.Version, e.Epoch, e.Birth))
+		return cmp.Or(e.Object.Validate(), validNumbers(e.Version, e.Epoch, e.Birth))
 	case EntryReleased:
-		return cmp.Or(validObject(e.Object), validOptionalZone(e.NewOwner), validEpoch(e.Epoch))
+		return cmp.Or(e.Object.Validate(), validOptionalZone(e.NewOwner), validEpoch(e.Epoch))
 	case EntryReport:
-		return cmp.Or(validObject(e.Object), validZone(e.Zone), validVersion(e.Version), validPayload(e.Payload))
+		return cmp.Or(e.Object.Validate(), validZone(e.Zone), validVersion(e.Version), validPayload(e.Payload))
 	case EntryTrust:
 		return e.validateTrust()
 	}
@@ -159,15 +158,6 @@ func validOptionalZone(z mesh.Zone) error {
 		return nil
 	}
 	return validZone(z)
-}
-
-func validObject(k mesh.ObjectKey) error {
-	for _, s := range [...]string{k.Group, k.Name} { // the other two are ASCII by Validate
-		if !utf8.ValidString(s) {
-			return fmt.Errorf("object key %q: not UTF-8", s)
-		}
-	}
-	return k.Validate()
 }
 
 func validPayload(p []byte) error {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"unicode/utf8"
 
 	"lukechampine.com/blake3"
 
@@ -205,7 +206,7 @@ func isWord(s string) bool {
 	return true
 }
 
-// isPathSafe is Kubernetes' path segment rule plus "nothing below space": RBAC names may hold colons, so a
+// isPathSafe is Kubernetes' path segment rule plus "UTF-8, nothing below space": RBAC names may hold colons, so a
 // DNS rule would be too narrow.
 func isPathSafe(s string) bool {
 	if s == "" || s == "." || s == ".." {
@@ -216,5 +217,5 @@ func isPathSafe(s string) bool {
 			return false
 		}
 	}
-	return true
+	return utf8.ValidString(s)
 }

@@ -1,6 +1,8 @@
 package oplog
 
 import (
+	"math"
+
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/operation"
 )
@@ -17,7 +19,7 @@ const (
 	Duplicate
 	// Gap: operations before it are missing.
 	Gap
-	// Void: it stands above the log's limit.
+	// Void: it stands above the log's limit, or at the end of the sequence numbers.
 	Void
 	// Fork: it proves that its author signed two histories.
 	Fork
@@ -39,11 +41,16 @@ type Judgement struct {
 	Abandon bool
 }
 
+// endSeq is taken of no log: what follows it has no number, and every log and every run has a Next.
+const endSeq = math.MaxUint32
+
 // Judge decides about a verified operation of this log. begins tells whether it is a SnapshotBegin with the
 // prune flag. ids answers for rows of the chain and of the staged run.
 func (l *Log) Judge(op *operation.Operation, begins bool, ids RowIDs) (Judgement, error) {
 	s := op.Seq
 	switch {
+	case s == endSeq:
+		return Judgement{Verdict: Void}, nil
 	case s < l.Start:
 		return Judgement{Verdict: Duplicate}, nil
 	case s < l.Next, l.Staged != nil && s >= l.Staged.Begin && s < l.Staged.Next:

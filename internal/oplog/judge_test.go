@@ -3,6 +3,7 @@ package oplog_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"testing"
 
 	"dcp.hiro.io/mesh/internal/mesh"
@@ -124,6 +125,8 @@ func TestJudge(t *testing.T) {
 		{"a run above the limit", holds(trunk, 0, 6).limit(oplog.Limit{Height: 3}), trunk.op(9), true, void},
 		{"held above the limit", holds(trunk, 0, 6).limit(oplog.Limit{Height: 3}), trunk.op(5), false, duplicate},
 		{"proof of a lower fork", holds(trunk, 0, 6).limit(oplog.Limit{Height: 4}), rival.op(4), false, fork(4, 4)},
+		{"the last sequence number", holds(trunk, 0, 6), trunk.op(math.MaxUint32), true, void},
+		{"the last sequence number, next", holds(trunk, math.MaxUint32-2, math.MaxUint32), trunk.op(math.MaxUint32), false, void},
 		{"nothing stands", holds(trunk, 0, 0).limit(oplog.Limit{None: true}), trunk.op(0), true, void},
 	} {
 		got, err := test.log.Judge(test.op, test.begins, test.log.ids)

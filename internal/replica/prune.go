@@ -90,7 +90,7 @@ func (r *Replica) pruneBatch(log mesh.LogKey, from, to uint32) uint32 {
 		return to
 	}
 	from = rows[0].Seq
-	end := min(from+pruneRows, to)
+	end := from + min(pruneRows, to-from) // no sum beyond to: it might be none that fits
 	r.fx.Persist.Prune = append(r.fx.Persist.Prune, oplog.Span{Log: log, From: from, To: end})
 	return end
 }

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -261,12 +262,16 @@ func (r *Replica) fail(err error) {
 	}
 }
 
-// payload returns the content of a live claim, this step's writes included.
+// payload returns the content of a live claim, this step's writes included. A live claim without content is a
+// failed read: to leave it out of what is stated would end it everywhere.
 func (r *Replica) payload(ref mesh.ClaimRef) []byte {
 	if p := r.claimWrites[ref]; p != nil {
 		return p
 	}
 	p, err := r.reader.Payload(ref)
+	if o := r.objects[ref.Object]; err == nil && p == nil && o != nil && o.live(ref.Zone) != nil {
+		err = fmt.Errorf("the content of %s of zone %s is not in the store", ref.Object, ref.Zone)
+	}
 	if err != nil {
 		r.fail(err)
 	}
