@@ -60,7 +60,11 @@ func acceptDeletes(ctx context.Context, e *env, client *admin.Client, name strin
 		}
 	}
 	if !yes {
-		ok, err := e.confirm(question(set), "--yes")
+		status, err := client.Status(ctx)
+		if err != nil {
+			return err
+		}
+		ok, err := e.confirm(question(set, status.Zone), "--yes")
 		if err != nil {
 			return err
 		}
@@ -77,10 +81,15 @@ func acceptDeletes(ctx context.Context, e *env, client *admin.Client, name strin
 	return nil
 }
 
-func question(set mesh.HeldDeletes) string {
+// question asks what agreeing does: to deletions of the node's own zone it announces them, to those of another
+// it carries them out here.
+func question(set mesh.HeldDeletes, own mesh.Zone) string {
 	n := plural(len(set.Objects), "object")
-	if set.Reason == "ClusterReplaced" {
+	switch {
+	case set.Reason == "ClusterReplaced":
 		return fmt.Sprintf("The cluster of zone %s looks replaced or restored and lacks %s. Delete them everywhere?", set.Zone, n)
+	case set.Zone == own:
+		return fmt.Sprintf("Zone %s, this node's own, lacks %s. Tell the others that they are deleted?", set.Zone, n)
 	}
 	return fmt.Sprintf("Zone %s deleted %s. Delete them here too?", set.Zone, n)
 }
