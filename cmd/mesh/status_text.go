@@ -110,6 +110,8 @@ func (t *statusPrinter) replication(s mesh.Status) {
 	}
 	rest := len(s.Replication) - late
 	switch {
+	case late == 0 && s.InSync && s.Peers.Total > 0 && s.Peers.Ready == 0:
+		t.line("replication", "in sync", styleWarn, "with what was heard; no other node is ready")
 	case late == 0 && s.InSync:
 		t.line("replication", "in sync", styleOK)
 	case late == 0:

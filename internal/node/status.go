@@ -88,6 +88,7 @@ func (n *Node) status(pic picture, peers []mesh.Peer) mesh.Status {
 	if n.cfg.Cluster != nil {
 		s.Cluster = n.cfg.Cluster.Status()
 	}
+	// A peer that was never heard doesn't count: the start's wait for it is bounded, and it may be gone for good.
 	s.InSync = pic.waiting == ""
 	for _, p := range peers {
 		s.Peers.Total++
@@ -101,7 +102,6 @@ func (n *Node) status(pic picture, peers []mesh.Peer) mesh.Status {
 		case mesh.Unavailable:
 			s.Peers.Unavailable++
 		}
-		s.InSync = s.InSync && p.State != mesh.Unknown
 	}
 	s.Replication = n.replication(v)
 	for _, r := range s.Replication {
