@@ -110,7 +110,11 @@ func (l *link) run(ctx context.Context) error {
 	for _, part := range []func(context.Context) error{l.read, l.feed, l.write, l.serveRounds, l.askRounds, l.probe, l.awaitEnd} {
 		g.Go(func() error { return part(ctx) })
 	}
-	return g.Wait()
+	err := g.Wait()
+	for len(l.pipe) > 0 { // reader and feeder have returned, in whatever order
+		l.giveBack(<-l.pipe)
+	}
+	return err
 }
 
 func (l *link) awaitEnd(ctx context.Context) error {

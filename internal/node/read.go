@@ -76,7 +76,7 @@ func (l *link) take(ctx context.Context, k kind, b []byte) error {
 		if err != nil {
 			return err
 		}
-		return l.takeHave(ctx, m)
+		return l.takeHave(ctx, m, int64(len(b)))
 	case kindPreSync:
 		m, err := decodePreSync(b)
 		if err == nil {
@@ -130,11 +130,13 @@ func (l *link) take(ctx context.Context, k kind, b []byte) error {
 	return fmt.Errorf("%w: kind %d on a sync stream", errUnexpected, k)
 }
 
+// queue puts an item into the pipe; one that doesn't get there gives its budget back.
 func (l *link) queue(ctx context.Context, it item) error {
 	select {
 	case l.pipe <- it:
 		return nil
 	case <-ctx.Done():
+		l.giveBack(it)
 		return context.Cause(ctx)
 	}
 }
@@ -158,8 +160,9 @@ func (l *link) queueOp(ctx context.Context, m opMsg, trust bool) error {
 	return l.queue(ctx, item{job: j, trust: trust, size: size})
 }
 
-// takeHave remembers what the peer holds, tells the replica, and serves what the peer lacks.
-func (l *link) takeHave(ctx context.Context, m haveMsg) error {
+// takeHave remembers what the peer holds, tells the replica, and serves what the peer lacks. size is that of
+// the frame: the largest Haves count for the budget like operations, or a peer could fill all queues with them.
+func (l *link) takeHave(ctx context.Context, m haveMsg, size int64) error {
 	logs := m.Logs[:0]
 	for _, h := range m.Logs {
 		if mesh.LogIDOf(l.node.cfg.Network, h.Instance) != h.Key.Log {
@@ -170,7 +173,11 @@ func (l *link) takeHave(ctx context.Context, m haveMsg) error {
 	}
 	l.known.replace(logs)
 	l.serve.have(m.Round, logs)
-	return l.queue(ctx, item{in: replica.Haves{From: l.key(), Logs: logs}})
+	size += itemOverhead
+	if err := l.node.inFlight.Acquire(ctx, size); err != nil {
+		return context.Cause(ctx)
+	}
+	return l.queue(ctx, item{in: replica.Haves{From: l.key(), Logs: logs}, size: size})
 }
 
 // takeDone ends our round: what came before it goes through the loop first.
@@ -222,9 +229,6 @@ func (l *link) feed(ctx context.Context) error {
 				return err
 			}
 		case <-ctx.Done():
-			for len(l.pipe) > 0 {
-				l.giveBack(<-l.pipe)
-			}
 			return context.Cause(ctx)
 		}
 	}

@@ -1,0 +1,48 @@
+package node
+
+import (
+	"context"
+	"testing"
+
+	"dcp.hiro.io/mesh/internal/replica"
+)
+
+// A link that ends while its operations wait gives back what they hold of the budget that all links share:
+// otherwise some broken links later nobody could send anything any more.
+func TestEndedLinksGiveTheirBudgetBack(t *testing.T) {
+	t.Parallel()
+	a, c := newMember(t, 1), newMember(t, 2)
+	a.knows(c)
+	c.knows(a)
+	a.start()
+	a.writeBatch(600, 1024)
+	c.start()
+	// The loop of c stands still while operations arrive, so the pipe of the link fills.
+	stand, goOn := make(chan struct{}), make(chan struct{})
+	go func() {
+		_ = c.node.loop.ask(context.Background(), func() { close(stand); <-goOn }) // runs to its end
+	}()
+	<-stand
+	for range remoteQueue {
+		if err := c.node.loop.put(context.Background(), c.node.loop.remote, entry{in: replica.Tick{}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := func() *link {
+		until(t, "linked", func() bool { return c.linkedTo(a) })
+		return c.entry(a).current()[0]
+	}()
+	until(t, "a full pipe", func() bool { return len(l.pipe) == pipeItems })
+	l.end(errReplaced)
+	<-l.gone
+	close(goOn)
+	until(t, "synced", func() bool { return c.holds(a) == 600 })
+	a.stop()
+	until(t, "the whole budget", func() bool {
+		free := c.node.inFlight.TryAcquire(inFlightBytes)
+		if free {
+			c.node.inFlight.Release(inFlightBytes)
+		}
+		return free
+	})
+}
