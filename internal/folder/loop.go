@@ -205,7 +205,11 @@ func (l *loop) keepAttached() {
 	if d == nil && !l.now.Before(l.nextAttach) {
 		l.attach()
 	}
-	if l.gated && !l.first && l.f.current() != nil && !l.now.Before(l.nextGate) {
+	if d := l.f.current(); l.gated && !l.first && d != nil && !l.now.Before(l.nextGate) {
+		if !d.attached() { // nothing tells that a folder was removed while it is open
+			l.detach(d)
+			return
+		}
 		l.openGate()
 	}
 }

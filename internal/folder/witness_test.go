@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/mesh"
@@ -137,6 +138,26 @@ func TestUnmountedAndReplaced(t *testing.T) {
 		t.Error("an unmounted folder was taken for a deletion")
 	}
 	b.noProblems()
+}
+
+// A folder that is removed while it is open tells nobody. The one in its place is found without a rescan.
+func TestRemovedAndReplaced(t *testing.T) {
+	t.Parallel()
+	parent := t.TempDir()
+	b := folderAt(t, parent+"/f")
+	b.f.cfg.Rescan = time.Hour
+	b.mkdir("local")
+	b.write(witnessFile, fmt.Sprintf("{\"cluster\":%q,\"counter\":1}\n", mesh.Sum([]byte("c"))))
+	b.started()
+	b.must(os.Rename(parent+"/f", parent+"/away"))
+	b.until("the folder to be missed", func([]replica.Input) bool { return !b.f.Status().Connected })
+	b.must(os.Mkdir(parent+"/f", 0o755))
+	b.problem(ReasonWitnessUnreadable, witnessFile)
+	b.must(os.Remove(parent + "/f"))
+	b.must(os.Rename(parent+"/away", parent+"/f"))
+	b.noProblems()
+	b.write("local/a.yaml", cm("a", "1"))
+	b.local(cmKey("a"), `"1"`)
 }
 
 // A witness is only written over the one that was last reported.
