@@ -67,11 +67,10 @@ func (r *Replica) heldBy(o *object) mesh.Zone {
 func (r *Replica) heldSets() map[mesh.Zone][]mesh.ObjectKey {
 	out := make(map[mesh.Zone][]mesh.ObjectKey)
 	if r.counts.held > 0 {
-		for _, o := range r.sortedObjects() {
-			if o.placed != nil && o.placed.State == oplog.PlacedHeld {
-				z := r.heldBy(o)
-				out[z] = append(out[z], o.key)
-			}
+		held := func(o *object) bool { return o.placed != nil && o.placed.State == oplog.PlacedHeld }
+		for _, o := range r.objectsWhere(held) {
+			z := r.heldBy(o)
+			out[z] = append(out[z], o.key)
 		}
 	}
 	if ks := r.gone.keys(r.waitsForOperator); len(ks) > 0 {

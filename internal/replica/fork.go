@@ -93,12 +93,12 @@ func (r *Replica) heldRow(l *oplog.Log, seq uint32) (out oplog.Row) {
 // rewind brings the claims of a limited log back to what it said up to its limit.
 func (r *Replica) rewind(l *oplog.Log) {
 	voided := make(map[mesh.ObjectKey]mesh.Claim)
-	for _, o := range r.sortedObjects() {
-		cur := o.claim(l.Instance.Zone)
-		if cur == nil || cur.At.Log != l.Key || cur.At.Seq <= l.Limit.Height {
-			continue
-		}
-		c := *cur
+	over := r.objectsWhere(func(o *object) bool {
+		c := o.claim(l.Instance.Zone)
+		return c != nil && c.At.Log == l.Key && c.At.Seq > l.Limit.Height
+	})
+	for _, o := range over {
+		c := *o.claim(l.Instance.Zone)
 		voided[o.key] = c
 		o.removeClaim(c.Zone)
 		r.counts.add(&c, -1)
@@ -116,8 +116,8 @@ func (r *Replica) rewind(l *oplog.Log) {
 		}
 		return r.failure == nil
 	})
-	for _, o := range r.sortedObjects() {
-		if c, ok := voided[o.key]; ok && o.claim(c.Zone) == nil {
+	for _, o := range over {
+		if c := voided[o.key]; o.claim(c.Zone) == nil {
 			at := c.At
 			at.Seq = l.Limit.Height
 			r.releaseVoid(o, c, at)

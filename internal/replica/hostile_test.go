@@ -74,13 +74,13 @@ func TestLastSequenceNumbers(t *testing.T) {
 	}
 }
 
-func (a *author) open(t *testing.T) replica.Arrived {
+func (a *author) open(t testing.TB) replica.Arrived {
 	t.Helper()
 	return a.write(t, &event.Event{Kind: event.KindSnapshotBegin, SnapshotBegin: &event.SnapshotBegin{}})
 }
 
 // run is a whole snapshot run.
-func (a *author) run(t *testing.T, entries ...event.Entry) []replica.Input {
+func (a *author) run(t testing.TB, entries ...event.Entry) []replica.Input {
 	t.Helper()
 	digest := event.NewDigest()
 	for _, e := range entries {

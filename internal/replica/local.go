@@ -227,7 +227,7 @@ func (r *Replica) removed(o *object) {
 // resume asks the cluster for everything that was decided and not confirmed, and for replicas that were not
 // reported although everything was listed.
 func (r *Replica) resume() {
-	for _, o := range r.sortedObjects() {
+	for _, o := range r.objectsWhere(anyObject) {
 		r.touch(o)
 		p := o.placed
 		if p == nil || !p.Local && !r.cfg.Applies(o.key) {
@@ -254,7 +254,7 @@ func (r *Replica) catchUp() {
 		return
 	}
 	r.gone.recheck = true
-	for _, o := range r.sortedObjects() {
+	for _, o := range r.objectsWhere(anyObject) {
 		r.touch(o)
 		if r.unpublished(o) || r.missing(o) {
 			r.probe(o.key)

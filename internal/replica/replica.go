@@ -199,7 +199,7 @@ func (r *Replica) load(idx *oplog.Index) {
 		r.object(c.Object).setClaim(c)
 		r.counts.add(&c, 1)
 	}
-	for _, o := range r.sortedObjects() {
+	for _, o := range r.objects {
 		r.reclassify(o)
 	}
 	for _, l := range r.logs {
@@ -230,10 +230,15 @@ func (r *Replica) sortedMembers() []keys.Public {
 	return out
 }
 
-func (r *Replica) sortedObjects() []*object {
-	out := make([]*object, 0, len(r.objects))
+func anyObject(*object) bool { return true }
+
+// objectsWhere returns the objects that fn wants, in order. To sort is what costs, so fn should want few.
+func (r *Replica) objectsWhere(fn func(*object) bool) []*object {
+	var out []*object
 	for _, o := range r.objects {
-		out = append(out, o)
+		if fn(o) {
+			out = append(out, o)
+		}
 	}
 	slices.SortFunc(out, func(a, b *object) int { return a.key.Compare(b.key) })
 	return out

@@ -19,7 +19,7 @@ import (
 
 // bench is one replica whose inputs a test makes by hand.
 type bench struct {
-	t     *testing.T
+	t     testing.TB
 	now   time.Time
 	r     *replica.Replica
 	store *oplog.Memory
@@ -75,7 +75,7 @@ type author struct {
 	head mesh.Hash
 }
 
-func (a *author) write(t *testing.T, ev *event.Event) replica.Arrived {
+func (a *author) write(t testing.TB, ev *event.Event) replica.Arrived {
 	t.Helper()
 	ev.Instance = a.inst
 	body, err := event.Encode(ev)
@@ -85,7 +85,7 @@ func (a *author) write(t *testing.T, ev *event.Event) replica.Arrived {
 	return a.sign(t, body, ev, ev.SnapshotBegin != nil)
 }
 
-func (a *author) sign(t *testing.T, body []byte, ev *event.Event, prune bool) replica.Arrived {
+func (a *author) sign(t testing.TB, body []byte, ev *event.Event, prune bool) replica.Arrived {
 	t.Helper()
 	op, err := operation.Sign(a.key, operation.Header{
 		Seq: a.next, Backlink: a.head, Log: mesh.LogIDOf(meshtest.Network, a.inst), Timestamp: math.MaxUint64, Prune: prune,
@@ -97,7 +97,7 @@ func (a *author) sign(t *testing.T, body []byte, ev *event.Event, prune bool) re
 	return replica.Arrived{Op: op, Event: ev, From: a.key.Public()}
 }
 
-func (a *author) begin(t *testing.T) []replica.Input {
+func (a *author) begin(t testing.TB) []replica.Input {
 	t.Helper()
 	_, digest := event.NewDigest().Sum()
 	return []replica.Input{

@@ -157,12 +157,12 @@ func (r *Replica) cover(l *oplog.Log, st *run) {
 // earlier logs that it covers. A claim of a forked log may never have been meant: its object is released, not
 // deleted.
 func (r *Replica) sweep(l *oplog.Log) {
-	for _, o := range r.sortedObjects() {
-		cur := o.claim(l.Instance.Zone)
-		if cur == nil || cur.At.Log.Author != l.Key.Author || !r.ended(cur) {
-			continue
-		}
-		c := *cur
+	over := r.objectsWhere(func(o *object) bool {
+		c := o.claim(l.Instance.Zone)
+		return c != nil && c.At.Log.Author == l.Key.Author && r.ended(c)
+	})
+	for _, o := range over {
+		c := *o.claim(l.Instance.Zone)
 		if c.At.Log != l.Key && r.uncertain(c.At) {
 			r.releaseVoid(o, c, mesh.Position{Log: l.Key, Incarnation: l.Instance.Incarnation, Seq: l.Start})
 			continue

@@ -125,14 +125,24 @@ func (r *Replica) Haves() []oplog.Have {
 
 // Resources lists objects in key order, starting after the given key (zero: from the start), at most limit.
 func (r *Replica) Resources(after mesh.ObjectKey, limit int) []mesh.Resource {
-	os := r.sortedObjects()
-	i, found := slices.BinarySearchFunc(os, after, func(o *object, k mesh.ObjectKey) int { return o.key.Compare(k) })
-	if found {
-		i++
+	var page []*object
+	first := func() { // keeps the first ones
+		slices.SortFunc(page, func(a, b *object) int { return a.key.Compare(b.key) })
+		page = page[:min(limit, len(page))]
 	}
-	os = os[i:]
-	out := make([]mesh.Resource, 0, min(limit, len(os)))
-	for _, o := range os[:min(limit, len(os))] {
+	var last *object // of a full page: whatever stands behind it is on a later one
+	for _, o := range r.objects {
+		if o.key.Compare(after) <= 0 || last != nil && o.key.Compare(last.key) > 0 {
+			continue
+		}
+		if page = append(page, o); len(page) >= 2*limit && limit > 0 {
+			first()
+			last = page[limit-1]
+		}
+	}
+	first()
+	out := make([]mesh.Resource, 0, len(page))
+	for _, o := range page {
 		out = append(out, r.resource(o))
 	}
 	return out
