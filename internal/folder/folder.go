@@ -75,8 +75,10 @@ func (c *Config) validate() error {
 // Folder is a folder of manifests that plays the cluster. All methods but Run return at once; they are safe for
 // concurrent use.
 type Folder struct {
-	cfg     Config
-	log     *slog.Logger
+	cfg        Config
+	log        *slog.Logger
+	newWatcher func(dir string) (watcher, error)
+
 	queue   *queue
 	wake    chan struct{}      // capacity 1: there are requests. Never closed
 	results chan replica.Input // from the writers to the loop. Never closed; when full the writers wait
@@ -117,6 +119,8 @@ func New(cfg Config) (*Folder, error) {
 		replicas: newReplicaIndex(),
 		problems: problems{log: cfg.Logger, of: map[string][]mesh.Problem{}},
 		probes:   map[mesh.ObjectKey]struct{}{},
+
+		newWatcher: newWatcher,
 	}, nil
 }
 

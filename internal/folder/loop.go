@@ -240,7 +240,7 @@ func (l *loop) attach() {
 		d.close()
 		return
 	}
-	watcher, err := newWatcher(l.f.cfg.Dir)
+	watcher, err := l.f.newWatcher(l.f.cfg.Dir)
 	if err == nil {
 		l.watcher, l.changes = watcher, watcher.changes()
 		err = watcher.add(".")
