@@ -140,3 +140,30 @@ func TestUnspeakableName(t *testing.T) {
 		t.Errorf("decisions = %v, want one object refused and the other published", got)
 	}
 }
+
+// A member fills the buffer for operations that wait with some whose predecessors never come. Those of another
+// author are still put in order.
+func TestPendingBufferIsShared(t *testing.T) {
+	t.Parallel()
+	east := replica.Member{Key: keyOf(2).Public(), Zone: "east"}
+	west := replica.Member{Key: keyOf(3).Public(), Zone: "west"}
+	b := newBench(t, east, west)
+	b.open()
+	inc := mesh.Incarnation(1000)
+	for size := 1 << 20; size > 0; size /= 4 { // smaller and smaller ones, until none has room
+		for full := false; !full; inc++ {
+			a := newAuthor(2, "east", inc)
+			a.next, a.head = 7, mesh.Sum([]byte("before"))
+			full = slices.Contains(b.do(a.write(t, &event.Event{Kind: event.KindUpdate, Update: &event.Update{
+				Object: meshtest.Object("x"), Payload: make([]byte, size), Version: 1, Epoch: 1, Birth: 1}})), replica.RefusedGap)
+		}
+	}
+	w := newAuthor(3, "west", 1000)
+	b.do(w.begin(t)...)
+	first := w.update(t, "a", 1, 1)
+	b.do(w.update(t, "b", 2, 1))
+	b.do(first)
+	if _, ok := b.r.Resource(meshtest.Object("b")); !ok {
+		t.Error("an operation that came early was not kept for the one before it")
+	}
+}

@@ -262,7 +262,9 @@ func (r *Replica) catchUp() {
 	}
 }
 
-// missing reports whether our claim says that the object is live here and nobody has seen it.
+// missing reports whether our claim says that the object is live here and nobody has seen it. One that was
+// adopted and is still to be written is not missing yet.
 func (r *Replica) missing(o *object) bool {
-	return o.local == nil && o.live(r.cfg.Zone) != nil && !(o.placed != nil && o.placed.Local)
+	p := o.placed
+	return o.local == nil && o.live(r.cfg.Zone) != nil && !(p != nil && p.Local && p.State == oplog.PlacedWanted)
 }

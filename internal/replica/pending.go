@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/oplog"
 )
@@ -9,29 +10,34 @@ const (
 	// maxPendingOps is how many operations of one log wait for those before them: some seconds of a busy
 	// zone. A longer gap is the business of a sync round, which sends in order.
 	maxPendingOps = 128
-	// maxPendingBytes bounds the buffer over all logs.
-	maxPendingBytes = 16 << 20
+	// maxPendingBytes bounds the buffer over all logs, maxPendingAuthor what one author may take of it: whoever
+	// signs operations whose predecessors never come leaves room for the others.
+	maxPendingBytes  = 32 << 20
+	maxPendingAuthor = 8 << 20 // room for the largest operation
 )
 
 // pendingBuffer holds operations that arrived before their predecessors. It is a convenience, not a promise:
 // what doesn't fit is dropped and comes again by sync.
 type pendingBuffer struct {
-	logs  map[mesh.LogKey]map[uint32]Arrived
-	bytes int
+	logs   map[mesh.LogKey]map[uint32]Arrived
+	bytes  int
+	author map[keys.Public]int // bytes of each
 }
 
 func newPendingBuffer() pendingBuffer {
-	return pendingBuffer{logs: make(map[mesh.LogKey]map[uint32]Arrived)}
+	return pendingBuffer{logs: make(map[mesh.LogKey]map[uint32]Arrived), author: make(map[keys.Public]int)}
 }
 
 func pendingSize(a Arrived) int { return len(a.Op.Raw) + len(a.Op.Body) }
 
+// add reports whether there was room.
 func (p *pendingBuffer) add(k mesh.LogKey, a Arrived) bool {
 	l := p.logs[k]
 	if _, held := l[a.Op.Seq]; held {
 		return true
 	}
-	if len(l) >= maxPendingOps || p.bytes+pendingSize(a) > maxPendingBytes {
+	size := pendingSize(a)
+	if len(l) >= maxPendingOps || p.bytes+size > maxPendingBytes || p.author[k.Author]+size > maxPendingAuthor {
 		return false
 	}
 	if l == nil {
@@ -39,7 +45,8 @@ func (p *pendingBuffer) add(k mesh.LogKey, a Arrived) bool {
 		p.logs[k] = l
 	}
 	l[a.Op.Seq] = a
-	p.bytes += pendingSize(a)
+	p.bytes += size
+	p.author[k.Author] += size
 	return true
 }
 
@@ -52,6 +59,7 @@ func (p *pendingBuffer) take(k mesh.LogKey, seq uint32) (Arrived, bool) {
 	}
 	delete(l, seq)
 	p.bytes -= pendingSize(a)
+	p.author[k.Author] -= pendingSize(a)
 	if len(l) == 0 {
 		delete(p.logs, k)
 	}

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"math"
 	"slices"
 
 	"dcp.hiro.io/mesh/internal/mesh"
@@ -66,6 +67,7 @@ func (r *Replica) dropLog(l *oplog.Log) bool {
 	delete(r.logs, l.Key)
 	delete(r.runs, l.Key)
 	delete(r.staged, l.Key)
+	r.pending.below(l.Key, math.MaxUint32)
 	r.writeLog(l.Key)
 	r.report(Decision{Reason: LogDropped, Zone: l.Instance.Zone, Log: l.Key})
 	return true
