@@ -334,6 +334,34 @@ func TestAdoptLocal(t *testing.T) {
 	b.noProblems()
 }
 
+// A replica that nobody states any more is adopted as it stands.
+func TestAdoptUnclaimedReplica(t *testing.T) {
+	t.Parallel()
+	b := newFolder(t).started()
+	put := b.claim(replica.PutReplica, "r", "us", "1", 1)
+	b.f.Apply([]replica.Write{put})
+	b.written(put)
+	w := replica.Write{Kind: replica.AdoptLocal, Object: cmKey("r"), Zone: "eu", Epoch: 1}
+	for range 2 { // idempotent
+		b.clear()
+		b.f.Apply([]replica.Write{w})
+		if o := b.written(w); o.Err != "" {
+			t.Fatalf("Written = %+v", o)
+		}
+	}
+	b.clear()
+	b.f.Probe([]mesh.ObjectKey{cmKey("r")})
+	if l := b.local(cmKey("r"), `"1"`); l.Labelled != "" || mesh.Sum(l.Payload) != put.Content || b.exists("mesh/us") {
+		t.Errorf("Local = %+v", l)
+	}
+	// There is none: somebody has to hear of it.
+	none := replica.Write{Kind: replica.AdoptLocal, Object: cmKey("none"), Zone: "eu", Epoch: 1}
+	b.f.Apply([]replica.Write{none})
+	if o := b.written(none); o.Err == "" || o.Retry {
+		t.Errorf("Written = %+v, want a failure for good", o)
+	}
+}
+
 // One object that can't be written holds up no other, and goes on by itself when it can.
 func TestOneObjectNeverBlocksAnother(t *testing.T) {
 	t.Parallel()

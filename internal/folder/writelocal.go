@@ -76,8 +76,35 @@ func (f *Folder) adoptLocal(d *disk, w replica.Write) error {
 	return nil
 }
 
+// standing reads a replica as it stands, for an object that nobody states any more.
+func (f *Folder) standing(d *disk, key mesh.ObjectKey) (object.Object, error) {
+	paths := f.replicaPaths(key)
+	if len(paths) == 0 {
+		return object.Object{}, finalError{errors.New("there is no replica of it to adopt")}
+	}
+	data, _, err := d.read(paths[0])
+	if err != nil {
+		return object.Object{}, fmt.Errorf("%s: %w", paths[0], err)
+	}
+	o, _, err := readReplica(paths[0], data)
+	if err == nil && o.Key != key {
+		err = fmt.Errorf("holds %s", o.Key)
+	}
+	if err != nil {
+		return o, finalError{fmt.Errorf("%s: %w", paths[0], err)}
+	}
+	return o, nil
+}
+
 func (f *Folder) writeAdopted(d *disk, w replica.Write) error {
-	o, err := f.payload(w)
+	var o object.Object
+	var err error
+	if w.Content.IsZero() {
+		o, err = f.standing(d, w.Object)
+		w.Content, w.Epoch = o.Content(), 0 // nothing is stated yet that bookkeeping could name
+	} else {
+		o, err = f.payload(w)
+	}
 	if err != nil {
 		return err
 	}

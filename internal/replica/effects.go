@@ -51,7 +51,8 @@ const (
 	// the local one removed if its content is still Expect; otherwise the outcome is Altered.
 	YieldLocal WriteKind = 3
 	// AdoptLocal turns a replica into an object of ours: written and synced among the local ones, then the
-	// replica removed. The payload is that of our own claim.
+	// replica removed. The payload is that of our own claim; where Content is zero nobody states the object, and
+	// the replica counts as it stands.
 	AdoptLocal WriteKind = 4
 	// RemoveLocal deletes our own object if its content is still Expect; otherwise the outcome is Altered.
 	RemoveLocal WriteKind = 5
