@@ -139,7 +139,7 @@ func (i *inspector) adoption(ctx context.Context, key mesh.ObjectKey) (mesh.Adop
 	case err != nil:
 		return mesh.Adoption{}, "", err
 	case !known:
-		return mesh.Adoption{}, "", &admin.Error{Code: admin.CodeNotFound, Message: "no object " + key.String(), Cause: "no zone has a claim on it",
+		return mesh.Adoption{}, "", &admin.Error{Code: admin.CodeNotFound, Message: "no object " + key.String(), Cause: "no zone has a claim on it; a kind is written in full, ConfigMap and not cm",
 			Next: []string{"mesh log show --object " + key.String()}}
 	}
 	a := mesh.Adoption{
