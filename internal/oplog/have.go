@@ -89,24 +89,3 @@ func stretch(o, t *Have, ids RowIDs) (from, to uint32, err error) {
 	}
 	return o.Start, o.Next, nil
 }
-
-// Lacks reports whether theirs states something that ours does not: a reason to ask for a sync round.
-func Lacks(ours, theirs []Have) bool {
-	byKey := make(map[mesh.LogKey]*Have, len(ours))
-	for i := range ours {
-		byKey[ours[i].Key] = &ours[i]
-	}
-	for i := range theirs {
-		t := &theirs[i]
-		o := byKey[t.Key]
-		switch {
-		case t.Next == 0:
-		case o == nil:
-			return true
-		case o.Frozen:
-		case t.Next > o.Next, t.Next == o.Next && t.Head != o.Head:
-			return true
-		}
-	}
-	return false
-}

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"testing"
 
-	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/oplog"
 )
 
@@ -80,38 +79,5 @@ func TestDiffOrder(t *testing.T) {
 	want := []oplog.Send{{Log: b.Key, From: 0, To: 5}, {Log: a.Key, From: 1, To: 3}}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("Diff = %+v, %v, want %+v", got, err, want)
-	}
-}
-
-// TestLacks goes through the reasons to ask for a sync round.
-func TestLacks(t *testing.T) {
-	t.Parallel()
-	frozen := holds(trunk, 0, 6).limit(oplog.Limit{Height: 3, Hash: trunk.id(3)})
-	for _, test := range []struct {
-		name         string
-		ours, theirs *holding
-		want         bool
-	}{
-		{"they have nothing", holds(trunk, 0, 6), nil, false},
-		{"their log is empty", nil, holds(trunk, 0, 0), false},
-		{"a log that we don't know", nil, holds(trunk, 0, 1), true},
-		{"more of a log", holds(trunk, 0, 5), holds(trunk, 3, 6), true},
-		{"the same", holds(trunk, 0, 6), holds(trunk, 3, 6), false},
-		{"less", holds(trunk, 0, 6), holds(trunk, 0, 5), false},
-		{"another head", holds(trunk, 0, 6), holds(rival, 0, 6), true},
-		{"more of a frozen log", frozen, holds(rival, 0, 9), false},
-	} {
-		haves := func(x *holding) (out []oplog.Have) {
-			if x != nil {
-				out = append(out, x.State())
-			}
-			return out
-		}
-		if got := oplog.Lacks(haves(test.ours), haves(test.theirs)); got != test.want {
-			t.Errorf("%s: Lacks = %v, want %v", test.name, got, test.want)
-		}
-	}
-	if oplog.Lacks(nil, []oplog.Have{{Key: mesh.LogKey{}, Next: 0}}) {
-		t.Error("Lacks of an empty Have = true, want false")
 	}
 }
