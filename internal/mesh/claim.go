@@ -48,7 +48,7 @@ type Claim struct {
 	Since    int64 // local Unix ms at which it was stored: for retention and display, never for decisions between zones
 }
 
-// Ref names a claim.
+// ClaimRef names a claim.
 type ClaimRef struct {
 	Object ObjectKey
 	Zone   Zone

@@ -44,12 +44,12 @@ type Cluster struct {
 	*Disk
 	Mounted bool
 	queue   []replica.Input
-	todo    []func() // asked of it and not done yet, in order
+	asked    []func() // asked of it and not done yet, in order
 }
 
 // start reports everything once, as an adapter does after a restart.
 func (c *Cluster) start() {
-	c.queue, c.todo = nil, nil
+	c.queue, c.asked = nil, nil
 	if !c.Mounted {
 		return
 	}
@@ -92,19 +92,19 @@ func (c *Cluster) look(k mesh.ObjectKey) {
 func (c *Cluster) carryOut(fx *replica.Effects, reader oplog.Reader) {
 	if w := fx.WriteWitness; w != nil {
 		wit := *w
-		c.todo = append(c.todo, func() {
+		c.asked = append(c.asked, func() {
 			c.Witness = &wit
 			c.queue = append(c.queue, replica.WitnessWritten{Witness: wit})
 		})
 	}
 	if fx.CheckWitness {
-		c.todo = append(c.todo, c.readWitness)
+		c.asked = append(c.asked, c.readWitness)
 	}
 	for _, w := range fx.Apply {
-		c.todo = append(c.todo, func() { c.write(w, reader) })
+		c.asked = append(c.asked, func() { c.write(w, reader) })
 	}
 	for _, k := range fx.Probe {
-		c.todo = append(c.todo, func() { c.look(k) })
+		c.asked = append(c.asked, func() { c.look(k) })
 	}
 }
 

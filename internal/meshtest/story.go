@@ -261,9 +261,9 @@ func (s *story) deliver(x *Node) bool {
 		in := c.queue[0]
 		c.queue = slices.Delete(c.queue, 0, 1)
 		s.w.Do(x, in)
-	case len(c.todo) > 0 && c.Mounted:
-		do := c.todo[0]
-		c.todo = slices.Delete(c.todo, 0, 1)
+	case len(c.asked) > 0 && c.Mounted:
+		do := c.asked[0]
+		c.asked = slices.Delete(c.asked, 0, 1)
 		do()
 	default:
 		return false

@@ -53,10 +53,10 @@ func (s *story) doNode(x *Node, name string, args []string) error {
 	case "unmount 0":
 		x.Cluster.Mounted = false
 	case "mount 0":
-		todo := x.Cluster.todo
+		asked := x.Cluster.asked
 		x.Cluster.Mounted = true
 		x.Cluster.start()
-		x.Cluster.todo = todo
+		x.Cluster.asked = asked
 	case "swap 0":
 		c := x.Cluster
 		old := sortedKeys(c.Local)

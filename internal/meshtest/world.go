@@ -98,7 +98,7 @@ func (w *World) Start(x *Node) {
 // Stop kills a node: what was not persisted is gone, and so is what was on its way to it.
 func (w *World) Stop(x *Node) {
 	x.Replica, x.inbox = nil, nil
-	x.Cluster.queue, x.Cluster.todo = nil, nil
+	x.Cluster.queue, x.Cluster.asked = nil, nil
 }
 
 func (w *World) clock(x *Node) time.Time { return w.Now.Add(x.Skew) }
@@ -298,7 +298,7 @@ func (w *World) Deliver(x *Node) bool {
 	if len(x.Cluster.queue) > 0 {
 		kinds = append(kinds, 1)
 	}
-	if len(x.Cluster.todo) > 0 && x.Cluster.Mounted {
+	if len(x.Cluster.asked) > 0 && x.Cluster.Mounted {
 		kinds = append(kinds, 2)
 	}
 	if len(kinds) == 0 {
@@ -318,8 +318,8 @@ func (w *World) Deliver(x *Node) bool {
 		x.Cluster.queue = slices.Delete(x.Cluster.queue, 0, 1)
 		w.Do(x, in)
 	case 2:
-		do := x.Cluster.todo[0]
-		x.Cluster.todo = slices.Delete(x.Cluster.todo, 0, 1)
+		do := x.Cluster.asked[0]
+		x.Cluster.asked = slices.Delete(x.Cluster.asked, 0, 1)
 		do()
 	}
 	return true

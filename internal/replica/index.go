@@ -76,7 +76,7 @@ func (o *object) removeClaim(z mesh.Zone) {
 	}
 }
 
-// ours reports whether zone z claims the object live.
+// live returns the claim of zone z if it says that the object is live, else nil.
 func (o *object) live(z mesh.Zone) *mesh.Claim {
 	if c := o.claim(z); c != nil && c.Kind == mesh.Live {
 		return c

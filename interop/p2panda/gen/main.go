@@ -1,4 +1,4 @@
-// Gen writes operations as mesh signs them, for p2panda-core to check: one JSON object per line, with id,
+// Command gen writes operations as mesh signs them, for p2panda-core to check: one JSON object per line, with id,
 // header and body in hex. It writes to standard output, and the same bytes on every run.
 package main
 
