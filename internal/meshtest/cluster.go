@@ -44,7 +44,7 @@ type Cluster struct {
 	*Disk
 	Mounted bool
 	queue   []replica.Input
-	asked    []func() // asked of it and not done yet, in order
+	asked   []func() // asked of it and not done yet, in order
 }
 
 // start reports everything once, as an adapter does after a restart.
