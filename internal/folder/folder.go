@@ -12,6 +12,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/oplog"
 	"dcp.hiro.io/mesh/internal/replica"
 )
 
@@ -147,6 +148,9 @@ func (f *Folder) Run(ctx context.Context, sink func(context.Context, ...replica.
 	}
 	return err
 }
+
+// Restore does nothing: paths tell replicas from objects of the user's.
+func (f *Folder) Restore([]oplog.Placed) {}
 
 // Apply takes writes; each is answered with Written once it was tried. A write that waits is replaced by a newer
 // one of the same object, without an answer. A write that fails and is retried answers again when the outcome

@@ -42,7 +42,7 @@ var floors = [][]string{
 }
 
 // adapters do all the I/O.
-var adapters = []string{"store", "node", "folder", "admin", "config", "logging", "forward"}
+var adapters = []string{"store", "node", "folder", "admin", "config", "logging", "forward", "kube"}
 
 // pure lists the libraries that core may use, and which package of it.
 var pure = map[string][]string{
@@ -64,6 +64,8 @@ var only = []struct {
 	{"github.com/libp2p", []string{"internal/node"}},
 	{"github.com/multiformats", []string{"internal/node"}},
 	{"github.com/spf13", []string{"cmd/mesh"}},
+	{"k8s.io/apimachinery", []string{"internal/kube", "cmd/mesh"}},
+	{"k8s.io", []string{"internal/kube"}},
 	{"go.etcd.io/bbolt", []string{"internal/store"}},
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/oplog"
 	"dcp.hiro.io/mesh/internal/replica"
 )
 
@@ -13,6 +14,9 @@ import (
 // It must not hold a lock that they need while it waits in sink, for the loop may be the one that has to
 // make room. All methods are safe for concurrent use.
 type Cluster interface {
+	// Restore hands over, once and before Run, which replicas stand in the cluster as far as the store knows.
+	// The slice is shared and must not be changed.
+	Restore(placed []oplog.Placed)
 	// Run reports what happens in the cluster through sink until ctx ends, and leaves no goroutine behind.
 	// sink blocks while the loop is busy and returns an error when the node stops. An error of Run that is
 	// not the end of ctx ends the node.

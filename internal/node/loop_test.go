@@ -81,6 +81,7 @@ func (c *recordingCluster) Run(ctx context.Context, sink func(context.Context, .
 }
 func (c *recordingCluster) Apply([]replica.Write)      { c.rec.note("apply") }
 func (c *recordingCluster) Probe([]mesh.ObjectKey)     { c.rec.note("probe") }
+func (c *recordingCluster) Restore([]oplog.Placed)     {}
 func (c *recordingCluster) CheckWitness()              { c.rec.note("check") }
 func (c *recordingCluster) WriteWitness(event.Witness) { c.rec.note("witness") }
 func (c *recordingCluster) Status() mesh.ClusterStatus { return mesh.ClusterStatus{Kind: "test"} }

@@ -76,6 +76,9 @@ func New(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Cluster != nil {
+		cfg.Cluster.Restore(idx.Placed)
+	}
 	n.replica = r
 	return n, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/oplog"
 	"dcp.hiro.io/mesh/internal/replica"
 )
 
@@ -81,6 +82,8 @@ func (s *shelf) Probe(ks []mesh.ObjectKey) {
 		})
 	}
 }
+
+func (s *shelf) Restore([]oplog.Placed) {}
 
 func (s *shelf) CheckWitness() {
 	s.locked(func() {

@@ -106,6 +106,14 @@ type Placed struct {
 	Content mesh.Hash
 	Expect  mesh.Hash // content of the object of ours that the write replaces or removes; zero: none
 	State   PlacedState
+	Base    Baseline // of the replica that stands; zero: none was reported
+}
+
+// Baseline is what a cluster answered to the last write of a replica. It tells a replica from another object of
+// the same name, and drift from what the cluster itself made of the write.
+type Baseline struct {
+	UID     string    // as the cluster names this very object; empty where clusters give none (folders)
+	Content mesh.Hash // of the replicated sections as the cluster answered them
 }
 
 // ClaimWrite stores a claim. Payload accompanies live claims only; a live claim with a nil payload keeps the

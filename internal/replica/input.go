@@ -28,7 +28,8 @@ type (
 	// LocalUnmatched reports an object that exists but that no entry of the configuration publishes any more.
 	LocalUnmatched struct{ Object mesh.ObjectKey }
 	// ReplicaSeen reports a replica as it stands in the cluster. Content is the hash of what was written when it
-	// still stands unaltered, another hash when it drifted, and zero when the object is not there.
+	// still stands unaltered, another hash when it drifted, and zero when the object is not there. Zone is empty
+	// when nothing on the object tells whose replica it is.
 	ReplicaSeen struct {
 		Object  mesh.ObjectKey
 		Zone    mesh.Zone
@@ -41,6 +42,9 @@ type (
 	WitnessRead struct {
 		Present bool
 		Witness event.Witness
+		// Incarnation is the highest one of this zone that the cluster names; 0: none. Ours has to be higher,
+		// unless it is that very one.
+		Incarnation mesh.Incarnation
 	}
 	// WitnessWritten confirms Effects.WriteWitness.
 	WitnessWritten struct{ Witness event.Witness }
@@ -50,6 +54,9 @@ type (
 		Err     string // empty: done. Otherwise one sentence for status
 		Retry   bool   // with Err: the adapter goes on trying by itself, with back-off
 		Altered bool   // with Err: the object is not what the write expected; nothing was written
+		// Base is what the cluster answered to a PutReplica or YieldLocal that is done. It is stored with the
+		// write and handed back to the adapter at the next start.
+		Base oplog.Baseline
 	}
 )
 

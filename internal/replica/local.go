@@ -198,7 +198,7 @@ func (r *Replica) written(in Written) {
 	case YieldLocal, PutReplica:
 		if p.State == oplog.PlacedWanted && !p.Local && p.Version == in.Write.Version && p.Zone == in.Write.Zone {
 			q := *p
-			q.State, q.Expect = oplog.PlacedDone, mesh.Hash{}
+			q.State, q.Expect, q.Base = oplog.PlacedDone, mesh.Hash{}, in.Base
 			r.place(o, &q)
 			o.seen = true
 			if in.Write.Kind == YieldLocal {

@@ -100,6 +100,9 @@ func (r *Replica) settlePut(o *object, win mesh.Claim) {
 		Content: win.Content, State: oplog.PlacedWanted,
 	}
 	kind := PutReplica
+	if p != nil {
+		want.Base = p.Base
+	}
 	if o.local != nil {
 		want.Expect, kind = p.Expect, YieldLocal
 	}

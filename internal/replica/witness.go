@@ -31,6 +31,9 @@ type witnessState struct {
 func (r *Replica) witnessRead(in WitnessRead) {
 	first := !r.wit.known
 	m := &r.meta
+	if in.Incarnation != m.Incarnation {
+		r.start.floor = max(r.start.floor, min(in.Incarnation, mesh.MaxIncarnation-1)+1)
+	}
 	want := m.Witness
 	switch {
 	case m.Replaced:

@@ -141,6 +141,8 @@ func (w *writer) placed(p *oplog.Placed) {
 	w.u64(uint64(p.Version))
 	w.hash(p.Content)
 	w.hash(p.Expect)
+	w.hash(p.Base.Content)
+	w.str(p.Base.UID)
 	w.rest(string(p.Zone))
 }
 
@@ -158,6 +160,8 @@ func decodePlaced(k, v []byte) (oplog.Placed, error) {
 	p.Version = mesh.Version(r.u64())
 	p.Content = r.hash()
 	p.Expect = r.hash()
+	p.Base.Content = r.hash()
+	p.Base.UID = r.str()
 	p.Zone = mesh.Zone(r.restString())
 	return p, r.end("record of a placed object")
 }
