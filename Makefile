@@ -25,7 +25,7 @@ BENCH     ?= .
 
 .PHONY: help
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: build ## build, then three nodes on this machine tell their story
@@ -40,7 +40,7 @@ test: unit fuzz-short interop ## run every test, each fuzz target for a moment, 
 
 # -vet=off: vet is part of `make check`.
 .PHONY: unit
-unit: ## run every test; with -race, but for the long simulations
+unit: kubernetes-tools ## run every test; with -race, but for the long simulations
 	@race=-race; \
 	if ! command -v "$$($(GO) env CC | cut -d' ' -f1)" >/dev/null || [ "$$($(GO) env CGO_ENABLED)" != 1 ]; then \
 		race=; echo "NOT RUN: -race: it needs a C compiler and CGO_ENABLED=1; the tests run without it"; \
@@ -49,6 +49,10 @@ unit: ## run every test; with -race, but for the long simulations
 	fast=$$(comm -23 <($(GO) list ./... | sort) <(sort <<<"$$slow")); \
 	$(GO) test -vet=off -timeout $(TEST_TIMEOUT) $$race $$fast; \
 	$(GO) test -vet=off -timeout $(TEST_TIMEOUT) $$slow
+
+.PHONY: kubernetes-tools
+kubernetes-tools: ## build kube-apiserver, etcd, kubectl and helm for the tests, once, into the user's cache folder
+	@$(GO) run ./internal/meshtest/kubetest/build
 
 .PHONY: fuzz-short
 fuzz-short: ## run each fuzz target for a moment
@@ -74,7 +78,7 @@ check: build ## build, gofmt, vet, staticcheck, govulncheck, tidy go.mod, genera
 	@tools/generated.sh
 
 .PHONY: bench
-bench: ## run the benchmarks, then compare with the budgets; BENCH=pattern chooses some, BENCHTIME=5s measures longer
+bench: kubernetes-tools ## run the benchmarks, then compare with the budgets; BENCH=pattern chooses some, BENCHTIME=5s measures longer
 	$(GO) test -vet=off -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 60m ./... | $(GO) run ./bench
 
 .PHONY: clean

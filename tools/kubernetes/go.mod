@@ -1,5 +1,5 @@
 // What the tests against Kubernetes run: kube-apiserver, etcd, kubectl and helm, built from source, in a module of
-// their own, so that what they depend on stays out of the product's go.mod. internal/kubetest builds them.
+// their own, so that what they depend on stays out of the product's go.mod. internal/meshtest/kubetest builds them.
 module dcp.hiro.io/mesh/tools/kubernetes
 
 go 1.26.6
