@@ -63,13 +63,15 @@ func seconds(low, high time.Duration, field func(*Config) *time.Duration) codec 
 
 func inSeconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }
 
-func fraction(field func(*Config) *float64) codec {
+// number reads a number that may have decimals.
+func number(low, high int, field func(*Config) *float64) codec {
+	bounds := fmt.Sprintf("%d to %d", low, high)
 	return codec{
-		typ: "number, 0 to 1",
+		typ: "number, " + bounds,
 		read: func(r *reader, n *yaml.Node, path string) bool {
 			f, ok := r.number(n)
-			if !ok || f < 0 || f > 1 {
-				return r.fail(n, path, fmt.Sprintf("want a number from 0 to 1, got %s", told(n)))
+			if !ok || f < float64(low) || f > float64(high) {
+				return r.fail(n, path, fmt.Sprintf("want a number from %s, got %s", bounds, told(n)))
 			}
 			*field(r.cfg) = f
 			return true
@@ -82,13 +84,11 @@ func boolean(field func(*Config) *bool) codec {
 	return codec{
 		typ: "true or false",
 		read: func(r *reader, n *yaml.Node, path string) bool {
-			s, ok := r.plain(n, "!!bool")
-			s = strings.ToLower(s)
-			if !ok || s != "true" && s != "false" {
-				return r.fail(n, path, fmt.Sprintf("want true or false, got %s", told(n)))
+			v, ok := r.truth(n, path)
+			if ok {
+				*field(r.cfg) = v
 			}
-			*field(r.cfg) = s == "true"
-			return true
+			return ok
 		},
 		show: func(c *Config) []string { return []string{strconv.FormatBool(*field(c))} },
 	}
@@ -215,6 +215,7 @@ const (
 	maxNodes      = 4096
 	maxResources  = 1024
 	maxNamespaces = 1024
+	maxIgnored    = 256
 )
 
 func addresses(field func(*Config) *[]netip.Addr) codec {

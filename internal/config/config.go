@@ -43,6 +43,7 @@ type Config struct {
 
 	origins map[string]Origin // by path of the key; absent: default
 	marks   map[string]mark   // by path of a value: where it stands
+	own     string            // namespace of mesh's own objects; see SetOwnNamespace
 }
 
 // Admission says who may join.
@@ -63,15 +64,20 @@ const (
 	Oldest OnConflict = "oldest"
 )
 
-// Kubernetes says what plays the cluster.
-type Kubernetes struct {
-	Folder string // a folder of manifests; empty: none
-}
+// Drift says what happens to a replica that somebody else changed.
+type Drift string
+
+// The ways to meet drift.
+const (
+	Correct Drift = "correct" // put back what its owner stated
+	Observe Drift = "observe" // leave it and say so
+)
 
 // Mesh is what concerns replication.
 type Mesh struct {
 	Zone       mesh.Zone
 	OnConflict OnConflict
+	Drift      Drift
 	Brake      Brake
 	Resources  []Resource // of mesh.resources and mesh.resource together
 	Bootstrap  bool
@@ -118,6 +124,7 @@ func Default() *Config {
 		Gossip:          true,
 		Mesh: Mesh{
 			OnConflict:           Hold,
+			Drift:                Correct,
 			Brake:                Brake{Min: 10, Share: 0.5, Window: 10 * time.Minute},
 			SnapshotInterval:     5 * time.Minute,
 			SnapshotMaxLog:       256,

@@ -26,13 +26,19 @@ func (c *Config) Flow(k mesh.ObjectKey) Flow {
 	if why := never(k); why != "" {
 		return Flow{Reason: why}
 	}
+	if k.Group == "" && k.Kind == "Namespace" && k.Name == c.own && c.own != "" {
+		return Flow{Reason: fmt.Sprintf("mesh runs in namespace %s of every cluster", k.Name)}
+	}
 	i := slices.IndexFunc(c.Mesh.Resources, func(r Resource) bool { return r.covers(k) })
 	named := i >= 0 && slices.Contains(c.Mesh.Resources[i].Namespaces, k.Namespace)
 	if strings.HasPrefix(k.Namespace, "kube-") && !named {
 		return Flow{Reason: fmt.Sprintf("namespace %s belongs to the cluster; name it under mesh.resources[].namespaces to replicate it", k.Namespace)}
 	}
+	if k.Namespace == c.own && c.own != "" && !named {
+		return Flow{Reason: fmt.Sprintf("namespace %s is mesh's own; name it under mesh.resources[].namespaces to replicate it", k.Namespace)}
+	}
 	switch {
-	case len(c.Mesh.Resources) == 0:
+	case len(c.Mesh.Resources) == 0 && !c.Kubernetes.Connects():
 		return Flow{Publish: true, Apply: true}
 	case i < 0:
 		return Flow{Reason: "no entry of mesh.resources covers it"}
@@ -46,6 +52,16 @@ func (c *Config) Flow(k mesh.ObjectKey) Flow {
 		return Flow{Apply: true, Reason: "its entry only subscribes"}
 	}
 	return Flow{Publish: true, Apply: true}
+}
+
+// SetOwnNamespace tells which namespace mesh runs in, which a pod knows only at run time. Its objects, the
+// node's key among them, stay in their cluster unless an entry names the namespace; default counts as nobody's
+// own. It must be called before Flow is used by others.
+func (c *Config) SetOwnNamespace(namespace string) {
+	c.own = namespace
+	if namespace == "default" {
+		c.own = ""
+	}
 }
 
 // never returns why an object is never replicated, or nothing.

@@ -20,6 +20,10 @@ mesh:
     - {version: v1, kind: Namespace}
   resource: {version: v1, kind: Secret, merge_strategy: anyapplication}
 `
+	const inCluster = `
+kubernetes: incluster
+mesh: {resources: [{version: v1, kind: ConfigMap}, {version: v1, kind: Secret, namespaces: [mesh-system]}, {version: v1, kind: Namespace}]}
+`
 	tests := []struct {
 		config, object string // kind.group/namespace/name
 		publish, apply bool
@@ -43,10 +47,22 @@ mesh:
 		{listed, "Service/any/a", false, true, "only subscribes"},
 		{listed, "Namespace//shop", true, true, ""},
 		{listed, "Pod/shop/a", false, false, "objects of kind Pod"},
+		{inCluster, "ConfigMap/mesh-system/a", false, false, "namespace mesh-system is mesh's own; name it"},
+		{inCluster, "ConfigMap/shop/a", true, true, ""},
+		{inCluster, "ConfigMap/default/a", true, true, ""},
+		{inCluster, "Secret/mesh-system/a", true, true, ""},
+		{inCluster, "Secret/shop/a", false, false, "no entry"},
+		{inCluster, "Namespace//mesh-system", false, false, "mesh runs in namespace mesh-system"},
+		{inCluster, "Namespace//shop", true, true, ""},
+		{"kubernetes: {external: {}}", "ConfigMap/shop/a", false, false, "no entry of mesh.resources covers it"},
+		{"kubernetes: {folder: x}", "ConfigMap/shop/a", true, true, ""},
 		{listed, "Secret/shop/a", false, false, `merge strategy "anyapplication" is not supported`},
 	}
 	for _, tt := range tests {
 		c := mustLoad(t, tt.config, config.Options{})
+		if tt.config == inCluster {
+			c.SetOwnNamespace("mesh-system")
+		}
 		parts := strings.Split(tt.object, "/")
 		kind, group, _ := strings.Cut(parts[0], ".")
 		k := mesh.ObjectKey{Group: group, Kind: kind, Namespace: parts[1], Name: parts[2]}
@@ -56,5 +72,15 @@ mesh:
 		if got := c.Flow(k).Reason; !strings.Contains(got, tt.reason) || (got == "") != (tt.reason == "") {
 			t.Errorf("%s: reason %q, want %q", k, got, tt.reason)
 		}
+	}
+}
+
+// Who runs mesh in the namespace default runs it among everything else.
+func TestDefaultIsNobodysOwn(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t, "kubernetes: {incluster: true}\nmesh: {resources: [{version: v1, kind: ConfigMap}]}", config.Options{})
+	c.SetOwnNamespace("default")
+	if f := c.Flow(mesh.ObjectKey{Kind: "ConfigMap", Namespace: "default", Name: "a"}); !f.Publish || !f.Apply {
+		t.Errorf("Flow = %+v, want both ways", f)
 	}
 }

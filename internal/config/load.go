@@ -308,6 +308,7 @@ func (l *loader) addPeer(n Node, at Origin) {
 func (l *loader) check(requireZone bool) {
 	c := l.cfg
 	l.checkNodes()
+	l.checkKubernetes()
 	l.checkResources()
 	if requireZone && c.Mesh.Zone == "" && !l.reported("mesh.zone") && !l.unread {
 		l.failAt("mesh.zone", "missing; a node needs the name of its zone")

@@ -64,10 +64,14 @@ heartbeat_interval_seconds: 0.25
 gossip: false
 advertise: [east.example, "east.example:9"]
 data_dir: /var/lib/mesh
-kubernetes: {folder: manifests}
+kubernetes: {external: {kube_context: prod}, namespace: mesh-system, qps: 12.5, burst: 30}
 mesh:
   zone: east
   on_conflict: oldest
+  drift: observe
+  resources:
+    - {version: v1, kind: ConfigMap, plural: configmaps, selector: "tier in (web, api),!x", status: true, recreate: TRUE,
+       ignore: [/spec/replicas, "/metadata/annotations/example.org~1x", /data/*, /data/*], include_controlled: true, create_namespaces: true}
   bootstrap: true
   delete_brake: {min: 3, share: 1, window_seconds: 60}
   snapshot: {snapshot_interval_seconds: 10, snapshot_max_log: 20}
@@ -99,6 +103,16 @@ log_level: mesh=DEBUG
 	}
 	if b := c.Mesh.Brake; b.Min != 3 || b.Share != 1 || b.Window != time.Minute {
 		t.Errorf("Brake = %+v", b)
+	}
+	if k := c.Kubernetes; !k.Connects() || k.Context != "prod" || k.Namespace != "mesh-system" || k.QPS != 12.5 || k.Burst != 30 || k.InCluster {
+		t.Errorf("Kubernetes = %+v", k)
+	}
+	r := c.Mesh.Resources[0]
+	if r.Plural != "configmaps" || r.Selector != "tier in (web, api),!x" || !r.Status || !r.Recreate || !r.IncludeControlled || !r.CreateNamespaces {
+		t.Errorf("Resources[0] = %+v", r)
+	}
+	if got := strings.Join(r.Ignore, " "); got != "/spec/replicas /metadata/annotations/example.org~1x /data/*" || c.Mesh.Drift != config.Observe {
+		t.Errorf("Ignore = %s, Drift = %s", got, c.Mesh.Drift)
 	}
 	if c.Key.Path != "keys/node.hex" || c.Origin("private_key_path").String() != fmt.Sprintf("file %s:7", c.File) {
 		t.Errorf("Key = %v from %v", c.Key, c.Origin("private_key_path"))
@@ -351,7 +365,7 @@ network_id: "yes: \"no\" \U0001F600\u00a0#"
 nodes: [{public_key: `+key1+`, endpoints: ["[::1]:1"], zone: "123"}, {public_key: `+key2+`}]
 mesh:
   zone: "1e3"
-  resources: [{version: v1, kind: Secret, namespaces: [a, "5"]}, {group: apps, kind: Deployment, version: v1, direction: publish}]
+  resources: [{version: v1, kind: Secret, namespaces: [a, "5"], selector: "a=b", ignore: ["/a~1b", "/*"], status: true, plural: "1x", recreate: true}, {group: apps, kind: Deployment, version: v1, direction: publish}]
   resource: {kind: ConfigMap, version: v1, merge_strategy: other}
 `, config.Options{})
 	var out strings.Builder

@@ -88,7 +88,9 @@ func (r *reader) section(n *yaml.Node, section string) {
 		path := join(section, name)
 		k, ok := lookup(path)
 		if !ok {
-			r.section(v, path)
+			if !r.kubernetesForm(v, path) {
+				r.section(v, path)
+			}
 			return true
 		}
 		r.value(k, v)
@@ -176,6 +178,15 @@ func (r *reader) number(n *yaml.Node) (float64, bool) {
 	}
 	f, err := strconv.ParseFloat(s, 64)
 	return f, err == nil && !math.IsInf(f, 0)
+}
+
+func (r *reader) truth(n *yaml.Node, path string) (value, ok bool) {
+	s, ok := r.plain(n, "!!bool")
+	s = strings.ToLower(s)
+	if !ok || s != "true" && s != "false" {
+		return false, r.fail(n, path, fmt.Sprintf("want true or false, got %s", told(n)))
+	}
+	return s == "true", true
 }
 
 // text returns a text without control characters.

@@ -59,20 +59,28 @@ func TestExampleSettingsAreValid(t *testing.T) {
 		t.Fatal(err)
 	}
 	on := regexp.MustCompile(`(?m)^( *)#(\S|  +\S)`).ReplaceAll(text, []byte("$1$2"))
-	file := filepath.Join(t.TempDir(), "config.yaml")
-	if err := os.WriteFile(file, on, 0o600); err != nil {
-		t.Fatal(err)
+	load := func(without string) (*config.Config, []config.Warning) {
+		file := filepath.Join(t.TempDir(), "config.yaml")
+		if err := os.WriteFile(file, regexp.MustCompile(`(?m)^ +`+without+`: .*$`).ReplaceAll(on, nil), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, warnings, err := config.Load(config.Options{Path: file, RequireZone: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, warnings
 	}
-	c, warnings, err := config.Load(config.Options{Path: file, RequireZone: true})
-	if err != nil {
-		t.Fatal(err)
+	// A node has one cluster.
+	c, warnings := load("folder")
+	if other, _ := load("kube_context"); other.Origin("kubernetes.folder").Layer != config.FromFile {
+		t.Errorf("config.example.yaml lacks kubernetes.folder")
 	}
 	ignored := 0
 	for _, k := range config.Keys() {
 		if k.Ignored {
 			ignored++
 		}
-		if k.HasValue() && c.Origin(k.Path).Layer != config.FromFile {
+		if k.HasValue() && k.Path != "kubernetes.folder" && c.Origin(k.Path).Layer != config.FromFile {
 			t.Errorf("config.example.yaml lacks %s", k.Path)
 		}
 		if strings.HasPrefix(k.Path, "nodes[].") && !strings.Contains(string(on), k.Path[len("nodes[]."):]+":") {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"dcp.hiro.io/mesh/internal/mesh"
 )
@@ -26,9 +27,16 @@ const DefaultStrategy = "default"
 // Resource is one replicated kind.
 type Resource struct {
 	Group, Version, Kind string
+	Plural               string   // the name in addresses; empty: to be asked of the API server
 	Namespaces           []string // none: all, and objects without one
+	Selector             string   // a label selector of Kubernetes; empty: all
 	Direction            Direction
 	Strategy             string
+	Status               bool     // the status section goes along
+	Ignore               []string // JSON pointers with *, as internal/object reads them
+	Recreate             bool     // delete and make again where a field cannot change
+	IncludeControlled    bool     // objects that a controller made too
+	CreateNamespaces     bool     // make missing namespaces
 	// Problem says in one sentence why this entry is not replicated; empty if it is. It is no reason for the
 	// node not to start: the other entries work.
 	Problem string
@@ -56,7 +64,8 @@ var resourceList = codec{
 		var out []Resource
 		ok := r.each(n, path, maxResources, func(n *yaml.Node, path string) bool {
 			r.mark(n, path)
-			res, ok := r.resource(n, path, "namespaces", "direction")
+			res, ok := r.resource(n, path, "plural", "namespaces", "selector", "direction", "status", "ignore", "recreate",
+				"include_controlled", "create_namespaces")
 			out = append(out, res)
 			return ok
 		})
@@ -70,7 +79,7 @@ var resourceList = codec{
 		}
 		var out []string
 		for _, e := range list {
-			out = append(out, e.show("namespaces: ["+quoteAll(e.Namespaces)+"], direction: "+string(e.Direction)))
+			out = append(out, e.show(e.particular()))
 		}
 		return out
 	},
@@ -91,6 +100,28 @@ var singleResource = codec{
 		}
 		return []string{c.Mesh.single.show("namespace: " + quote(strings.Join(c.Mesh.single.Namespaces, "")))}
 	},
+}
+
+// particular writes the keys of the list form, those with a default of their own only where they differ.
+func (r Resource) particular() string {
+	s := "namespaces: [" + quoteAll(r.Namespaces) + "], direction: " + string(r.Direction)
+	for _, text := range []struct{ name, value string }{{"plural", r.Plural}, {"selector", r.Selector}} {
+		if text.value != "" {
+			s += ", " + text.name + ": " + quote(text.value)
+		}
+	}
+	if len(r.Ignore) > 0 {
+		s += ", ignore: [" + quoteAll(r.Ignore) + "]"
+	}
+	for _, choice := range []struct {
+		name string
+		on   bool
+	}{{"status", r.Status}, {"recreate", r.Recreate}, {"include_controlled", r.IncludeControlled}, {"create_namespaces", r.CreateNamespaces}} {
+		if choice.on {
+			s += ", " + choice.name + ": true"
+		}
+	}
+	return s
 }
 
 // show writes the entry with what is particular to its form.
@@ -140,6 +171,26 @@ func (r *reader) resource(n *yaml.Node, path string, particular ...string) (Reso
 				}
 				return ok
 			})
+		case "plural":
+			res.Plural, ok = r.part(v, at, checkPlural)
+		case "selector":
+			res.Selector, ok = r.part(v, at, checkSelector)
+		case "ignore":
+			ok = r.each(v, at, maxIgnored, func(n *yaml.Node, path string) bool {
+				s, ok := r.part(n, path, checkPointer)
+				if ok && !slices.Contains(res.Ignore, s) {
+					res.Ignore = append(res.Ignore, s)
+				}
+				return ok
+			})
+		case "status":
+			res.Status, ok = r.truth(v, at)
+		case "recreate":
+			res.Recreate, ok = r.truth(v, at)
+		case "include_controlled":
+			res.IncludeControlled, ok = r.truth(v, at)
+		case "create_namespaces":
+			res.CreateNamespaces, ok = r.truth(v, at)
 		case "direction":
 			var s string
 			s, ok = r.oneOf(v, at, "both, publish or subscribe", directions)
@@ -183,6 +234,48 @@ func checkVersion(s string) error {
 func checkNamespace(s string) error {
 	if _, err := mesh.ParseZone(s); err != nil && s != "" { // a DNS label too
 		return fmt.Errorf("%q is no namespace (a DNS label, 1 to 63 characters)", clip(s))
+	}
+	return nil
+}
+
+func checkPlural(s string) error {
+	if _, err := mesh.ParseZone(s); err != nil && s != "" { // a DNS label too
+		return fmt.Errorf("%q is no plural such as configmaps (a DNS label, 1 to 63 characters)", clip(s))
+	}
+	return nil
+}
+
+// maxSelector and maxPointer bound, in bytes, what goes with every watch and every object.
+const (
+	maxSelector = 4096
+	maxPointer  = 1024
+)
+
+// checkSelector asks the parser of Kubernetes itself: what it takes, the API server takes.
+func checkSelector(s string) error {
+	if len(s) > maxSelector {
+		return fmt.Errorf("%d bytes, at most %d are possible", len(s), maxSelector)
+	}
+	if _, err := labels.Parse(s); err != nil {
+		return fmt.Errorf("no label selector: %s", clip(strings.TrimPrefix(strings.TrimPrefix(err.Error(), "unable to parse requirement: "), "<nil>: ")))
+	}
+	return nil
+}
+
+// named are the parts of an object that say which object it is; ignoring them would change nothing.
+var named = []string{"/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"}
+
+// checkPointer wants a JSON pointer (RFC 6901) to something that can be left out.
+func checkPointer(s string) error {
+	switch rest := strings.NewReplacer("~0", "", "~1", "").Replace(s); {
+	case len(s) > maxPointer:
+		return fmt.Errorf("%d bytes, at most %d are possible", len(s), maxPointer)
+	case !strings.HasPrefix(s, "/"):
+		return fmt.Errorf("%q is no JSON pointer such as /spec/replicas", clip(s))
+	case strings.Contains(rest, "~"):
+		return fmt.Errorf("%q: ~ is followed by 0 or 1 in a JSON pointer: ~0 is ~ and ~1 is /", clip(s))
+	case slices.Contains(named, s):
+		return fmt.Errorf("%s names the object and cannot be ignored", s)
 	}
 	return nil
 }

@@ -29,6 +29,8 @@ const (
 	maxBrake     = 1_000_000
 	maxLogLength = 1_000_000
 	maxMaxZones  = 1000
+	maxQPS       = 100_000
+	maxBurst     = 100_000
 )
 
 // table lists every key, in the order in which it is documented and printed. Keys of one section stand
@@ -71,31 +73,50 @@ var table = []Key{
 	{Path: "log_format", codec: enum(func(c *Config) *string { return &c.LogFormat }, "auto", "text", "json"),
 		Doc: "auto is text on a terminal and JSON elsewhere; or text, or json."},
 
+	{Path: "kubernetes.incluster", codec: boolean(func(c *Config) *bool { return &c.Kubernetes.InCluster }),
+		Doc: "Use the cluster in whose pod the node runs, with the pod's service account. The form kubernetes: incluster means the same."},
+	{Path: "kubernetes.external.kube_context", codec: kubeContext, Example: "kind-east",
+		Doc: "Use the cluster of this context of the kubeconfig (KUBECONFIG, else ~/.kube/config); empty, or kubernetes: {external: {}}, is its current context."},
+	{Path: "kubernetes.namespace", codec: ownNamespace, Example: "mesh-system",
+		Doc: "Namespace of mesh's own objects, its MeshPeers and its Lease. Without it the pod's, and outside a pod default."},
+	{Path: "kubernetes.qps", codec: number(0, maxQPS, func(c *Config) *float64 { return &c.Kubernetes.QPS }),
+		Doc: "Requests to the API server per second at most, held back on this side. 0 holds nothing back: the API server shares itself out."},
+	{Path: "kubernetes.burst", codec: integer(0, maxBurst, func(c *Config) *int { return &c.Kubernetes.Burst }),
+		Doc: "Requests that may go out at once beyond kubernetes.qps, which it needs. 0 means 10 then."},
 	{Path: "kubernetes.folder", codec: path(false, func(c *Config) *string { return &c.Kubernetes.Folder }), Example: "manifests",
-		Doc: "Folder of YAML manifests that plays the cluster. Without it nothing is replicated into or out of this node."},
+		Doc: "Folder of YAML manifests that plays the cluster. With no folder and no Kubernetes nothing is replicated into or out of this node."},
 
 	{Path: "mesh.zone", codec: zoneName, Example: "east",
 		Doc: "Name of this cluster in the mesh: a DNS label, 1 to 63 characters. Required to run."},
 	{Path: "mesh.on_conflict", codec: enum(func(c *Config) *OnConflict { return &c.Mesh.OnConflict }, Hold, Oldest),
 		Doc: "Two zones created one object: hold keeps both copies until somebody adopts it, oldest lets the older one replace the other."},
+	{Path: "mesh.drift", codec: enum(func(c *Config) *Drift { return &c.Mesh.Drift }, Correct, Observe),
+		Doc: "Somebody else changed a replica in Kubernetes: correct puts it back, observe leaves it and shows it."},
 	{Path: "mesh.bootstrap", codec: boolean(func(c *Config) *bool { return &c.Mesh.Bootstrap }),
 		Doc: "Publish at once when the store is new and no peer is known, instead of waiting for one to compare with."},
 	{Path: "mesh.delete_brake.min", codec: integer(0, maxBrake, func(c *Config) *int { return &c.Mesh.Brake.Min }),
 		Doc: "Deletions of one zone within the window that are always carried out. Beyond them share counts too."},
-	{Path: "mesh.delete_brake.share", codec: fraction(func(c *Config) *float64 { return &c.Mesh.Brake.Share }),
+	{Path: "mesh.delete_brake.share", codec: number(0, 1, func(c *Config) *float64 { return &c.Mesh.Brake.Share }),
 		Doc: "Part of a zone's objects, 0 to 1, whose deletion within the window is still carried out. All further ones are held until confirmed. 1 never holds."},
 	{Path: "mesh.delete_brake.window_seconds", codec: seconds(time.Second, year, func(c *Config) *time.Duration { return &c.Mesh.Brake.Window }),
 		Doc: "Length of the sliding window, in seconds."},
 	{Path: "mesh.resources", codec: resourceList, Example: "\n" +
 		"  - {version: v1, kind: ConfigMap, namespaces: [shop, blog]}\n" +
 		"  - {group: apps, version: v1, kind: Deployment, direction: publish}",
-		Doc: "The replicated kinds. With none, and a folder, every kind goes in and out. Entries of one kind must not share a namespace."},
+		Doc: "The replicated kinds. With none, every kind goes in and out of a folder, and nothing in or out of Kubernetes. Entries of one kind must not share a namespace."},
 	{Path: "mesh.resources[].group", Doc: "API group; empty for the core group."},
 	{Path: "mesh.resources[].version", Doc: "API version. Required."},
 	{Path: "mesh.resources[].kind", Doc: "Kind. Required."},
+	{Path: "mesh.resources[].plural", Doc: "The kind's name in the API server's addresses, such as configmaps. Without it the API server is asked."},
 	{Path: "mesh.resources[].namespaces", Doc: "Namespaces; none means all, and objects without one. Namespaces that begin with kube- count only if named here."},
+	{Path: "mesh.resources[].selector", Doc: "Label selector, such as app=shop or tier in (web, api); only objects that match go out. Without it all."},
 	{Path: "mesh.resources[].direction", Doc: "both, publish (only out of this zone) or subscribe (only into it). Default both."},
 	{Path: "mesh.resources[].merge_strategy", Doc: "default. An entry with another one is not replicated, and shown with that as its problem."},
+	{Path: "mesh.resources[].status", Doc: "true replicates the status section too. Default false."},
+	{Path: "mesh.resources[].ignore", Doc: "JSON pointers to fields that are neither published nor written here, such as /spec/replicas; * stands for every key or element, ~1 for a slash within a name."},
+	{Path: "mesh.resources[].recreate", Doc: "true lets a replica be deleted and made again where a change of a field that cannot change asks for it. Default false: the change is refused and shown."},
+	{Path: "mesh.resources[].include_controlled", Doc: "true replicates objects too that a controller made, such as the ReplicaSets of a Deployment. Default false: the controller makes its own in every cluster."},
+	{Path: "mesh.resources[].create_namespaces", Doc: "true makes a namespace that a replica needs and that is missing here. Default false: the replica waits for it."},
 	{Path: "mesh.resource", codec: singleResource, Example: "\n" +
 		"  version: v1\n" +
 		"  kind: Secret\n" +

@@ -64,6 +64,7 @@ var only = []struct {
 	{"github.com/libp2p", []string{"internal/node"}},
 	{"github.com/multiformats", []string{"internal/node"}},
 	{"github.com/spf13", []string{"cmd/mesh"}},
+	{"k8s.io/apimachinery/pkg/labels", []string{"internal/kube", "internal/config"}}, // reads label selectors
 	{"k8s.io/apimachinery", []string{"internal/kube", "cmd/mesh"}},
 	{"k8s.io", []string{"internal/kube"}},
 	{"go.etcd.io/bbolt", []string{"internal/store"}},
