@@ -80,21 +80,31 @@ type Options struct {
 // Parse names, cleans and encodes a decoded document. The tree is consumed: it must not be used afterwards.
 // Errors: ErrTooLarge, or one sentence on what makes it no object.
 func Parse(tree any, opt Options) (Object, error) {
+	o, root, err := Clean(tree, opt)
+	if err != nil {
+		return Object{}, err
+	}
+	if o.Payload, err = Canonical(root); err != nil {
+		return Object{Key: o.Key}, err
+	}
+	return o, nil
+}
+
+// Clean does what Parse does but for the encoding: it returns the object without payload, and its tree, cleaned in
+// place.
+func Clean(tree any, opt Options) (Object, map[string]any, error) {
 	root, ok := tree.(map[string]any)
 	if !ok {
-		return Object{}, errors.New("document is not a mapping")
+		return Object{}, nil, errors.New("document is not a mapping")
 	}
 	key, err := keyOf(root, opt.Namespace)
 	if err != nil {
-		return Object{}, err
+		return Object{}, nil, err
 	}
 	o := Object{Key: key, Labelled: labelled(root)}
 	o.Excluded, _ = excluded(key, root)
 	clean(root, key, opt)
-	if o.Payload, err = Canonical(root); err != nil {
-		return Object{Key: key}, err
-	}
-	return o, nil
+	return o, root, nil
 }
 
 // ParseJSON reads one object from JSON, such as a payload that another zone signed.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -27,6 +29,42 @@ func DecodeJSON(b []byte) (any, error) {
 		return nil, d.explain(errors.New("more than one value"))
 	}
 	return v, nil
+}
+
+// FromValues turns values as JSON libraries decode them (int64 and float64 for numbers) into a tree, in place:
+// mappings and sequences are those given. It refuses what is nested too deeply and what is no JSON.
+func FromValues(v any) (any, error) { return fromValues(v, 0) }
+
+func fromValues(v any, depth int) (any, error) {
+	if depth > MaxDepth {
+		return nil, errDepth
+	}
+	var err error
+	switch v := v.(type) {
+	case nil, bool, string:
+		return v, nil
+	case int64:
+		return json.Number(strconv.FormatInt(v, 10)), nil
+	case float64:
+		return float(v)
+	case json.Number:
+		return number(v.String())
+	case []any:
+		for i, e := range v {
+			if v[i], err = fromValues(e, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		return v, nil
+	case map[string]any:
+		for k, e := range v {
+			if v[k], err = fromValues(e, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		return v, nil
+	}
+	return nil, fmt.Errorf("a value of type %T is no JSON", v)
 }
 
 // jsonDecoder reads token by token: encoding/json itself lets the last of two equal keys win.

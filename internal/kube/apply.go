@@ -1,0 +1,484 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unique"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	k8stypes "k8s.io/apimachinery/pkg/types"
+
+	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/object"
+	"dcp.hiro.io/mesh/internal/replica"
+)
+
+// tries is how often a write is tried anew at once because the object changed between the read and the write.
+const tries = 5
+
+// goneEvery is how often it is looked whether an object that is being deleted is gone. A watch tells it sooner.
+const goneEvery = 5 * time.Second
+
+// carryOut does one write. before is what is known of the object; what it returns is what is known afterwards.
+func (c *Cluster) carryOut(ctx context.Context, w replica.Write, before known) (known, error) {
+	e := c.entryOf(w.Object)
+	if e == nil || !e.Apply && (w.Kind == replica.PutReplica || w.Kind == replica.YieldLocal) {
+		return before, finalError{errors.New("no entry of the configuration lets it in")}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*requestTime)
+	defer cancel()
+	t, err := c.types.resolve(ctx, e, e.Version, false)
+	if err != nil {
+		return before, err
+	}
+	a := &application{c: c, e: e, w: w, t: t, now: before}
+	switch w.Kind {
+	case replica.PutReplica, replica.YieldLocal:
+		if wait, rival := c.fights.wait(w.Object); wait > 0 && before.drifted {
+			return before, waitError{"it is altered again and again " + byWhom(rival) + "; it is put back less and less often", wait}
+		}
+		err = a.put(ctx)
+	case replica.AdoptLocal:
+		err = a.adopt(ctx)
+	case replica.RemoveReplica, replica.RemoveLocal:
+		err = a.remove(ctx)
+	default:
+		err = finalError{fmt.Errorf("unknown kind of write %d", w.Kind)}
+	}
+	return a.now, err
+}
+
+// application is one write under way.
+type application struct {
+	c   *Cluster
+	e   *entry
+	w   replica.Write
+	t   served
+	now known          // of the object, kept up to date
+	raw map[string]any // the live object as last read; nil: not read in this application
+}
+
+// put makes the object a replica of the claim.
+func (a *application) put(ctx context.Context) error {
+	want, err := a.wanted(a.w.Zone)
+	if err != nil {
+		return err
+	}
+	want.bookkeep(object.Bookkeeping{Zone: a.w.Zone, Version: a.w.Version, Epoch: a.w.Epoch})
+	return a.make(ctx, want, func() error {
+		if a.now.standing != standsLocal {
+			return nil
+		}
+		if a.w.Kind == replica.YieldLocal && a.now.content == a.w.Expect {
+			return nil
+		}
+		return errAltered
+	}, standsReplica)
+}
+
+// adopt makes the object one of ours. Without a claim of ours it stays as it is, and only the labels go.
+func (a *application) adopt(ctx context.Context) error {
+	if a.w.Content.IsZero() {
+		return a.unlabel(ctx)
+	}
+	want, err := a.wanted(a.c.cfg.Zone)
+	if err != nil {
+		return err
+	}
+	want.bookkeep(object.Bookkeeping{Zone: a.c.cfg.Zone, Version: a.w.Version, Epoch: a.w.Epoch})
+	return a.make(ctx, want, func() error { return nil }, standsLocal)
+}
+
+// unlabel takes the bookkeeping labels off a replica that nobody states any more.
+func (a *application) unlabel(ctx context.Context) error {
+	if err := a.look(ctx); err != nil || a.now.standing != standsReplica {
+		return err
+	}
+	ops := []patchOp{{"replace", "/metadata/resourceVersion", fmt.Sprint(a.now.version)}}
+	have := section(a.raw, "metadata", "labels")
+	for _, l := range []string{object.LabelZone, object.LabelVersion, object.LabelEpoch} {
+		if _, there := have[l]; there {
+			ops = append(ops, patchOp{Op: "remove", Path: "/metadata/labels/" + escape(l)})
+		}
+	}
+	b, err := encode(ops)
+	if err != nil {
+		return err
+	}
+	got, err := a.patch(ctx, b, "")
+	if err != nil {
+		return err
+	}
+	return a.took(got, intern(nil), standsLocal)
+}
+
+// wanted reads what the claim of a zone says, cleaned once more: the zone that signed it may not have done it.
+func (a *application) wanted(zone mesh.Zone) (*wanted, error) {
+	b, err := a.c.cfg.Reader.Payload(mesh.ClaimRef{Object: a.w.Object, Zone: zone})
+	if err != nil {
+		return nil, fmt.Errorf("read the payload: %w", err)
+	}
+	if b == nil || mesh.Sum(b) != a.w.Content {
+		return nil, errNewer
+	}
+	tree, err := object.DecodeJSON(b)
+	if err != nil {
+		return nil, finalError{fmt.Errorf("read the payload: %w", err)}
+	}
+	o, root, err := object.Clean(tree, a.e.opt)
+	switch {
+	case err != nil:
+		return nil, finalError{fmt.Errorf("read the payload: %w", err)}
+	case o.Key != a.w.Object:
+		return nil, finalError{errors.New("the payload names another object than its claim")}
+	case a.e.excludes(o.Excluded):
+		return nil, finalError{fmt.Errorf("objects of this kind are never applied: %s", o.Excluded)}
+	}
+	meta := section(root, "metadata")
+	w := &wanted{sections: map[string]any{}, labels: section(meta, "labels"), notes: section(meta, "annotations")}
+	if w.labels == nil {
+		w.labels = map[string]any{}
+	}
+	w.owned = intern(ownedNames(w.labels, w.notes))
+	_, w.version, _ = strings.Cut(text(root, "apiVersion"), "/")
+	if w.version == "" {
+		w.version = text(root, "apiVersion")
+	}
+	for k, v := range root {
+		if !isHead(k) {
+			w.sections[k] = v
+		}
+	}
+	if a.e.Status {
+		w.status = root["status"]
+	}
+	return w, nil
+}
+
+// make creates the object or changes it to what is wanted. may says whether the object that stands there, as now
+// known, may be changed.
+func (a *application) make(ctx context.Context, want *wanted, may func() error, becomes standing) error {
+	if want.version != a.e.Version {
+		t, err := a.c.types.resolve(ctx, a.e, want.version, false)
+		if err != nil {
+			return fmt.Errorf("it is stated in version %s: %w", want.version, err)
+		}
+		a.t = t
+	}
+	if !a.e.known() {
+		if err := a.look(ctx); err != nil {
+			return err
+		}
+	}
+	for range tries {
+		if err := may(); err != nil {
+			return err
+		}
+		var got map[string]any
+		var err error
+		if a.now.standing == standsNothing {
+			got, err = a.create(ctx, want)
+		} else {
+			got, err = a.change(ctx, want)
+		}
+		switch {
+		case err == nil:
+			return a.finish(ctx, want, got, becomes)
+		case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err) && a.now.standing != standsNothing,
+			a.raw == nil && a.now.standing != standsNothing && (apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)):
+			if err := a.look(ctx); err != nil { // it isn't what the watch had shown
+				return err
+			}
+		case unchangeable(err) && a.e.Recreate && a.now.standing == standsReplica:
+			if err := a.delete(ctx, false); err != nil {
+				return err
+			}
+		case apierrors.IsNotFound(err) && a.now.standing == standsNothing:
+			a.c.types.forget(a.t.gvr.GroupVersion())
+			return fmt.Errorf("%s in version %s %w", a.e, want.version, errNotServed)
+		default:
+			return err
+		}
+	}
+	return errors.New("it changes all the time")
+}
+
+// look reads the object live.
+func (a *application) look(ctx context.Context) error {
+	t, err := a.c.types.resolve(ctx, a.e, a.e.Version, false)
+	if err != nil {
+		return err
+	}
+	live, err := a.c.api(t, a.w.Object).Get(ctx, a.w.Object.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		a.raw, a.now.standing, a.now.uid = nil, standsNothing, ""
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	a.raw = live.Object
+	meta := section(a.raw, "metadata")
+	uid := text(meta, "uid")
+	if meta["deletionTimestamp"] != nil && a.w.Kind != replica.RemoveReplica && a.w.Kind != replica.RemoveLocal {
+		return waitError{text: "the one that stands there is being deleted" + finalizers(meta)}
+	}
+	if zone, is := a.c.replicaOf(&a.now, meta, uid); is {
+		a.now.standing, a.now.zone = standsReplica, zone
+		if a.now.owned == (unique.Handle[string]{}) {
+			a.now.owned = a.c.ownedByClaim(a.e, a.w.Object, zone)
+		}
+	} else {
+		o, err := parse(runtimeCopy(a.raw), a.e.opt)
+		if err != nil {
+			return err
+		}
+		a.now.standing, a.now.content, a.now.owned = standsLocal, o.Content(), ownedHere(meta)
+	}
+	a.now.uid, a.now.version, a.now.shape = uid, number(text(meta, "resourceVersion")), shapeOf(a.raw)
+	return nil
+}
+
+// finalizers words what a deletion waits for.
+func finalizers(meta map[string]any) string {
+	list, _ := meta["finalizers"].([]any)
+	var names []string
+	for _, f := range list[:min(len(list), 3)] {
+		s, _ := f.(string)
+		names = append(names, clipName(s))
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return " and waits for its finalizers: " + strings.Join(names, ", ")
+}
+
+func (a *application) create(ctx context.Context, want *wanted) (map[string]any, error) {
+	k := a.w.Object
+	meta := map[string]any{"name": k.Name, "labels": want.labels}
+	if k.Namespace != "" {
+		meta["namespace"] = k.Namespace
+	}
+	if len(want.notes) > 0 {
+		meta["annotations"] = want.notes
+	}
+	body := map[string]any{"apiVersion": a.t.gvr.GroupVersion().String(), "kind": k.Kind, "metadata": meta}
+	for s, v := range want.sections {
+		body[s] = v
+	}
+	if want.status != nil && !a.t.status {
+		body["status"] = want.status
+	}
+	u := &unstructured.Unstructured{Object: body}
+	for made := false; ; made = true {
+		got, err := a.c.api(a.t, k).Create(ctx, u, metav1.CreateOptions{FieldManager: FieldManager})
+		switch {
+		case err == nil:
+			return got.Object, nil
+		case !namespaceMissing(err) || made:
+			return nil, err
+		case !a.e.CreateNamespaces:
+			return nil, fmt.Errorf("namespace %s does not exist", k.Namespace)
+		}
+		if err := a.c.createNamespace(ctx, k.Namespace); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (c *Cluster) createNamespace(ctx context.Context, name string) error {
+	ns := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": name},
+	}}
+	_, err := c.cfg.Conn.Dynamic.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).
+		Create(ctx, ns, metav1.CreateOptions{FieldManager: FieldManager})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("create namespace %s: %w", name, err)
+	}
+	return nil
+}
+
+// change patches the object that stands there. Where this cluster keeps fields of its own within the sections, or
+// some are to be ignored, they are taken from a live read.
+func (a *application) change(ctx context.Context, want *wanted) (map[string]any, error) {
+	if a.raw == nil && (a.e.keepsFields() || a.now.version == 0) {
+		if err := a.look(ctx); err != nil {
+			return nil, err
+		}
+		if a.now.standing == standsNothing {
+			return a.create(ctx, want)
+		}
+	}
+	full, owned := want, a.now.owned
+	if a.raw != nil {
+		meta := section(a.raw, "metadata")
+		owned = present(owned, section(meta, "labels"), section(meta, "annotations"))
+		if a.e.keepsFields() {
+			var err error
+			if full, err = want.keeping(a.raw, a.e.opt); err != nil {
+				return nil, err
+			}
+		}
+	}
+	b, err := full.patch(fmt.Sprint(a.now.version), a.now.shape, owned)
+	if err != nil {
+		return nil, finalError{err}
+	}
+	got, err := a.patch(ctx, b, "")
+	if err != nil {
+		a.raw = nilUnlessFinal(a.raw, err)
+	}
+	return got, err
+}
+
+// nilUnlessFinal forgets a live object that a conflict proved to be outdated.
+func nilUnlessFinal(raw map[string]any, err error) map[string]any {
+	if apierrors.IsConflict(err) {
+		return nil
+	}
+	return raw
+}
+
+func (a *application) patch(ctx context.Context, body []byte, subresource string) (map[string]any, error) {
+	var sub []string
+	if subresource != "" {
+		sub = []string{subresource}
+	}
+	got, err := a.c.api(a.t, a.w.Object).Patch(ctx, a.w.Object.Name, k8stypes.JSONPatchType, body,
+		metav1.PatchOptions{FieldManager: FieldManager}, sub...)
+	if err != nil {
+		return nil, err
+	}
+	return got.Object, nil
+}
+
+// finish writes the status where it is replicated, and takes in what the API server made of the object.
+func (a *application) finish(ctx context.Context, want *wanted, got map[string]any, becomes standing) error {
+	if want.status != nil && a.t.status {
+		b, err := encode([]patchOp{{"add", "/status", notNull{want.status}}})
+		if err != nil {
+			return finalError{err}
+		}
+		if got, err = a.patch(ctx, b, "status"); err != nil {
+			return fmt.Errorf("write the status: %w", err)
+		}
+	}
+	if want.version != a.e.Version { // what is compared later comes in the version of the entry
+		t, err := a.c.types.resolve(ctx, a.e, a.e.Version, false)
+		if err != nil {
+			return err
+		}
+		live, err := a.c.api(t, a.w.Object).Get(ctx, a.w.Object.Name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		got = live.Object
+	} else {
+		a.reportDropped(want, got)
+	}
+	return a.took(got, want.owned, becomes)
+}
+
+// topicFields is what an API server left out of an object.
+const topicFields = "fields"
+
+func (a *application) reportDropped(want *wanted, got map[string]any) {
+	about := subject{a.w.Object, topicFields}
+	sections := want.sections
+	if a.e.Group == "" && a.e.Kind == "Secret" {
+		sections = without(sections, "stringData") // is written, never read
+	}
+	tree, err := object.FromValues(runtimeCopy(got))
+	if err != nil {
+		return
+	}
+	if paths := dropped(sections, tree, "", nil); len(paths) > 0 {
+		a.c.problems.put(about, ReasonFieldsDropped, "this cluster doesn't know, and dropped: "+strings.Join(paths, ", "))
+		return
+	}
+	a.c.problems.clear(about)
+}
+
+// took takes in an answer of the API server.
+func (a *application) took(got map[string]any, owned unique.Handle[string], becomes standing) error {
+	meta := section(got, "metadata")
+	a.now.uid, a.now.version = text(meta, "uid"), number(text(meta, "resourceVersion"))
+	a.now.standing, a.now.owned, a.now.shape = becomes, owned, shapeOf(got)
+	if becomes == standsLocal {
+		o, err := parse(got, a.e.opt)
+		if err != nil {
+			return err
+		}
+		a.now.content, a.now.base, a.now.seen, a.now.zone, a.now.label = o.Content(), mesh.Hash{}, mesh.Hash{}, "", ""
+		return nil
+	}
+	base, err := replicated(a.e, got, owned)
+	if err != nil {
+		return err
+	}
+	a.now.base, a.now.seen, a.now.content, a.now.zone = base, base, a.w.Content, a.w.Zone
+	return nil
+}
+
+// remove deletes the object if it is the one that is meant, and waits until it is gone.
+func (a *application) remove(ctx context.Context) error {
+	if !a.e.known() || a.now.standing != standsNothing && a.now.uid == "" {
+		if err := a.look(ctx); err != nil {
+			return err
+		}
+	}
+	for range tries {
+		switch {
+		case a.now.standing == standsNothing:
+			return nil
+		case a.w.Kind == replica.RemoveReplica && a.now.standing != standsReplica:
+			return nil // the replica is gone; this is an object of ours
+		case a.w.Kind == replica.RemoveLocal && (a.now.standing != standsLocal || a.now.content != a.w.Expect):
+			return errAltered
+		}
+		err := a.delete(ctx, a.w.Kind == replica.RemoveLocal)
+		if !apierrors.IsConflict(err) {
+			return err
+		}
+		if err := a.look(ctx); err != nil {
+			return err
+		}
+	}
+	return errors.New("it changes all the time")
+}
+
+// delete deletes the very object that is known. It succeeds when the object is gone; while finalizers hold it, that
+// is an error to wait for.
+func (a *application) delete(ctx context.Context, unchanged bool) error {
+	uid := k8stypes.UID(a.now.uid)
+	pre := &metav1.Preconditions{UID: &uid}
+	if unchanged {
+		v := fmt.Sprint(a.now.version)
+		pre.ResourceVersion = &v
+	}
+	background := metav1.DeletePropagationBackground
+	api := a.c.api(a.t, a.w.Object)
+	err := api.Delete(ctx, a.w.Object.Name, metav1.DeleteOptions{Preconditions: pre, PropagationPolicy: &background})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return err
+	}
+	if err == nil {
+		live, err := api.Get(ctx, a.w.Object.Name, metav1.GetOptions{})
+		if err == nil && text(section(live.Object, "metadata"), "uid") == a.now.uid {
+			return waitError{text: "it is being deleted" + finalizers(section(live.Object, "metadata"))}
+		}
+		if err != nil && !apierrors.IsNotFound(err) {
+			return err
+		}
+	} else if _, terr := a.c.types.resolve(ctx, a.e, a.e.Version, !a.e.lasting()); terr != nil {
+		return terr // the type is gone: the object will be back with it, or not
+	}
+	a.now = known{standing: standsNothing}
+	return nil
+}

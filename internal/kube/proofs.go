@@ -1,0 +1,160 @@
+package kube
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+
+	"dcp.hiro.io/mesh/internal/mesh"
+)
+
+const (
+	// provers is how many live reads are under way at once.
+	provers = 8
+	// proofGrace is how long the absence of an object whose type may be removed waits before it is believed: its
+	// definition may be going away with all its objects, and that shows a moment later.
+	proofGrace = 2 * time.Second
+
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 30 * time.Second
+)
+
+// proofs are the objects that the engine asked about or that seem gone: each is answered from a live read. Safe for
+// concurrent use.
+type proofs struct {
+	queue workqueue.TypedRateLimitingInterface[mesh.ObjectKey]
+	mu    sync.Mutex
+	due   map[mesh.ObjectKey]*proof
+}
+
+type proof struct {
+	asked bool      // the engine wants an answer whatever it is
+	since time.Time // seems gone since
+}
+
+func newProofs() *proofs {
+	return &proofs{due: map[mesh.ObjectKey]*proof{}, queue: newQueue()}
+}
+
+func newQueue() workqueue.TypedRateLimitingInterface[mesh.ObjectKey] {
+	return workqueue.NewTypedRateLimitingQueue(
+		workqueue.NewTypedItemExponentialFailureRateLimiter[mesh.ObjectKey](firstRetry, lastRetry))
+}
+
+func (p *proofs) at(k mesh.ObjectKey) *proof {
+	x := p.due[k]
+	if x == nil {
+		x = &proof{since: time.Now()}
+		p.due[k] = x
+	}
+	return x
+}
+
+// ask wants a report about an object: by a read of its own if now is true, else by the list that was asked for, or
+// after it.
+func (p *proofs) ask(k mesh.ObjectKey, now bool) {
+	p.mu.Lock()
+	p.at(k).asked = true
+	p.mu.Unlock()
+	if now {
+		p.queue.Add(k)
+	}
+}
+
+// suspect has it proven that an object is gone.
+func (p *proofs) suspect(k mesh.ObjectKey) {
+	p.mu.Lock()
+	p.at(k)
+	p.mu.Unlock()
+	p.queue.Add(k)
+}
+
+// wants reports whether the engine asked about an object that a list shows, and takes that for answered.
+func (p *proofs) wants(e *entry, live map[string]any) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.due) == 0 {
+		return false
+	}
+	k, ok := e.keyOf(live)
+	if !ok || p.due[k] == nil {
+		return false
+	}
+	asked := p.due[k].asked
+	delete(p.due, k)
+	return asked
+}
+
+// hurry has all that wait tried again now: something has changed.
+func (p *proofs) hurry() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for k := range p.due {
+		p.queue.Forget(k)
+		p.queue.Add(k)
+	}
+}
+
+func (p *proofs) stop() { p.queue.ShutDown() }
+
+// take waits for the next object. false: stopped.
+func (p *proofs) take() (mesh.ObjectKey, proof, bool) {
+	for {
+		k, stopped := p.queue.Get()
+		if stopped {
+			return k, proof{}, false
+		}
+		p.mu.Lock()
+		x := p.due[k]
+		p.mu.Unlock()
+		if x != nil {
+			return k, *x, true
+		}
+		p.queue.Forget(k)
+		p.queue.Done(k) // answered meanwhile
+	}
+}
+
+// answered ends the matter of an object, unless it was asked about again.
+func (p *proofs) answered(k mesh.ObjectKey, x proof) {
+	p.mu.Lock()
+	if now := p.due[k]; now != nil && *now == x {
+		delete(p.due, k)
+	}
+	p.mu.Unlock()
+	p.queue.Forget(k)
+	p.queue.Done(k)
+}
+
+// later tries again after a while that grows.
+func (p *proofs) later(k mesh.ObjectKey) {
+	p.queue.AddRateLimited(k)
+	p.queue.Done(k)
+}
+
+// after tries again after a while.
+func (p *proofs) after(k mesh.ObjectKey, d time.Duration) {
+	p.queue.AddAfter(k, d)
+	p.queue.Done(k)
+}
+
+// tooMany is from how many questions on a kind is listed instead of reading its objects one by one.
+const tooMany = 64
+
+// prove answers questions until the queue is stopped.
+func (c *Cluster) prove(ctx context.Context) {
+	for {
+		k, x, ok := c.proofs.take()
+		if !ok {
+			return
+		}
+		if ctx.Err() != nil {
+			c.proofs.later(k)
+			continue
+		}
+		c.answer(ctx, k, x)
+		c.out.waitRoom(ctx)
+	}
+}

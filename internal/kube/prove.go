@@ -1,0 +1,101 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/dynamic"
+
+	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/replica"
+)
+
+// topicProof is what stands in the way of telling whether an object exists.
+const topicProof = "proof"
+
+// answer tells the engine about an object from a live read. It says that an object is gone only if a read says so
+// while its type is served and is not being removed.
+func (c *Cluster) answer(ctx context.Context, k mesh.ObjectKey, x proof) {
+	e := c.entryOf(k)
+	if e == nil || !e.Publish && !e.Apply {
+		c.out.add(replica.LocalUnmatched{Object: k}) // nothing here lets it out any more
+		c.proofs.answered(k, x)
+		return
+	}
+	live, err := c.read(ctx, e, k)
+	switch {
+	case err == nil:
+		c.problems.clear(subject{k, topicProof})
+		c.proofs.answered(k, x)
+		c.observe(e, live, 0, x.asked)
+	case errors.Is(err, errAbsent):
+		if wait := time.Until(x.since.Add(proofGrace)); !e.lasting() && wait > 0 {
+			c.proofs.after(k, wait)
+			return
+		}
+		c.problems.clear(subject{k, topicProof})
+		c.proofs.answered(k, x)
+		c.gone(k)
+	default:
+		if ctx.Err() == nil {
+			c.problems.put(subject{k, topicProof}, reasonOf(err, ReasonNotProven), "whether it exists can't be told: "+err.Error())
+		}
+		c.proofs.later(k)
+	}
+}
+
+// gone reports an object that is proven not to exist.
+func (c *Cluster) gone(k mesh.ObjectKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	x := c.at(k)
+	if x.busy {
+		x.later = &sighting{}
+		c.proofs.ask(k, true)
+		return
+	}
+	if x.standing == standsReplica {
+		c.absent(k, x)
+	}
+	x.standing, x.told, x.uid, x.version = standsNothing, false, "", 0
+	c.out.add(replica.LocalGone{Object: k})
+	c.problems.clear(subject{k, topicObject})
+	c.forgetIfEmpty(k)
+}
+
+// errAbsent says that a live read found nothing while its type is served.
+var errAbsent = errors.New("it does not exist")
+
+// read reads an object live. The types of a custom resource are asked for before and after: as long as its
+// definition stands, NotFound is about the object.
+func (c *Cluster) read(ctx context.Context, e *entry, k mesh.ObjectKey) (map[string]any, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	t, err := c.types.resolve(ctx, e, e.Version, !e.lasting())
+	if err != nil {
+		return nil, err
+	}
+	live, err := c.api(t, k).Get(ctx, k.Name, metav1.GetOptions{})
+	if err == nil {
+		return live.Object, nil
+	}
+	if !apierrors.IsNotFound(err) {
+		return nil, err
+	}
+	if !e.lasting() {
+		if _, err := c.types.resolve(ctx, e, e.Version, true); err != nil {
+			return nil, err
+		}
+	}
+	return nil, errAbsent
+}
+
+func (c *Cluster) api(t served, k mesh.ObjectKey) dynamic.ResourceInterface {
+	if t.namespaced {
+		return c.cfg.Conn.Dynamic.Resource(t.gvr).Namespace(k.Namespace)
+	}
+	return c.cfg.Conn.Dynamic.Resource(t.gvr)
+}
