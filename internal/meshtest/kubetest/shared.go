@@ -22,8 +22,11 @@ var shared struct {
 // A TestMain that does more calls [Run].
 func Main(m *testing.M) { os.Exit(Run(m)) }
 
-// Run runs the tests of a package and ends the servers that they share. It returns the exit code.
+// Run runs the tests of a package and ends the servers that they share. It returns the exit code. Nothing may come
+// before it that is not for every process of the test's program: with [Server.InPod] some only become another.
 func Run(m *testing.M) int {
+	enterRoom()
+	roomsWork = true
 	dir, err := os.MkdirTemp("", "mesh-kubetest-")
 	if err != nil {
 		panic(err)
