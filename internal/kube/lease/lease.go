@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
 	"dcp.hiro.io/mesh/internal/kube"
@@ -67,7 +67,7 @@ type Status struct {
 type Lease struct {
 	cfg    Config
 	log    *slog.Logger
-	client coordinationv1.LeaseInterface
+	client leases
 	ran    atomic.Bool
 
 	mu     sync.Mutex
@@ -94,12 +94,13 @@ func New(cfg Config) (*Lease, error) {
 	// A renewal must not wait behind a limit that is meant for objects.
 	own := rest.CopyConfig(cfg.Conn.Config)
 	own.QPS, own.Burst = -1, 0
-	client, err := coordinationv1.NewForConfig(own)
+	client, err := dynamic.NewForConfig(own)
 	if err != nil {
 		return nil, fmt.Errorf("lease: prepare the client: %w", err)
 	}
 	return &Lease{
-		cfg: cfg, log: cfg.Logger.With("lease", cfg.Conn.Namespace+"/"+cfg.Name), client: client.Leases(cfg.Conn.Namespace),
+		cfg: cfg, log: cfg.Logger.With("lease", cfg.Conn.Namespace+"/"+cfg.Name),
+		client: leases{client.Resource(leaseResource).Namespace(cfg.Conn.Namespace)},
 		status: Status{State: Waiting, Since: time.Now()},
 	}, nil
 }

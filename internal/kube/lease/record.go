@@ -11,8 +11,6 @@ import (
 	coordination "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"dcp.hiro.io/mesh/internal/kube"
 )
 
 // record is what a candidate knows of the Lease.
@@ -99,7 +97,7 @@ func (l *Lease) try(ctx context.Context, held bool) (time.Duration, error) {
 	}
 	asked, cancel := context.WithTimeout(ctx, requestWithin)
 	defer cancel()
-	lease, err := l.client.Get(asked, l.cfg.Name, metav1.GetOptions{})
+	lease, err := l.client.get(asked, l.cfg.Name)
 	if apierrors.IsNotFound(err) {
 		err = l.write(ctx, &coordination.Lease{ObjectMeta: metav1.ObjectMeta{Name: l.cfg.Name, Namespace: l.cfg.Conn.Namespace}})
 		return l.pause(err), l.explain("create", err)
@@ -158,13 +156,7 @@ func (l *Lease) write(ctx context.Context, lease *coordination.Lease) error {
 	ctx, cancel := context.WithTimeout(ctx, requestWithin)
 	defer cancel()
 	sent := time.Now()
-	var got *coordination.Lease
-	var err error
-	if lease.ResourceVersion == "" {
-		got, err = l.client.Create(ctx, lease, metav1.CreateOptions{FieldManager: kube.FieldManager})
-	} else {
-		got, err = l.client.Update(ctx, lease, metav1.UpdateOptions{FieldManager: kube.FieldManager})
-	}
+	got, err := l.client.put(ctx, lease)
 	if err != nil {
 		return err
 	}
@@ -194,7 +186,7 @@ func (l *Lease) release(ctx context.Context) {
 	}
 	err := l.giveBack(ctx, lease)
 	if apierrors.IsConflict(err) {
-		if lease, err = l.client.Get(ctx, l.cfg.Name, metav1.GetOptions{}); err == nil && termsOf(lease).holder == l.cfg.Identity {
+		if lease, err = l.client.get(ctx, l.cfg.Name); err == nil && termsOf(lease).holder == l.cfg.Identity {
 			err = l.giveBack(ctx, lease)
 		}
 	}
@@ -209,6 +201,6 @@ func (l *Lease) giveBack(ctx context.Context, lease *coordination.Lease) error {
 	nobody, seconds, now := "", int32(1), metav1.NowMicro()
 	lease.Spec.HolderIdentity, lease.Spec.LeaseDurationSeconds = &nobody, &seconds
 	lease.Spec.RenewTime, lease.Spec.AcquireTime = &now, &now
-	_, err := l.client.Update(ctx, lease, metav1.UpdateOptions{FieldManager: kube.FieldManager})
+	_, err := l.client.put(ctx, lease)
 	return err
 }

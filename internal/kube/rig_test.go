@@ -1,0 +1,351 @@
+package kube_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+
+	"dcp.hiro.io/mesh/internal/event"
+	"dcp.hiro.io/mesh/internal/kube"
+	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/meshtest/kubetest"
+	"dcp.hiro.io/mesh/internal/object"
+	"dcp.hiro.io/mesh/internal/replica"
+)
+
+func TestMain(m *testing.M) { kubetest.Main(m) }
+
+// patience is how long a condition is waited for: none takes a tenth of it.
+const patience = 60 * time.Second
+
+var (
+	configMaps = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+	secrets    = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
+	namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+)
+
+// rig is a cluster adapter on a real API server, with a test in the place of the engine.
+type rig struct {
+	t       *testing.T
+	server  *kubetest.Server
+	ns      string
+	user    dynamic.Interface // somebody else who works on the cluster
+	cluster *kube.Cluster
+	witness *memoryWitness
+	claims  *claims
+	stop    func()
+
+	mu     sync.Mutex
+	inputs []replica.Input
+	taken  int
+	news   chan struct{}
+}
+
+// claims plays the store.
+type claims struct {
+	mu sync.Mutex
+	of map[mesh.ClaimRef][]byte
+}
+
+func (c *claims) Payload(ref mesh.ClaimRef) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.of[ref]), nil
+}
+
+// memoryWitness plays the node's MeshPeer.
+type memoryWitness struct {
+	mu  sync.Mutex
+	w   event.Witness
+	has bool
+	err error
+}
+
+func (m *memoryWitness) ReadWitness(context.Context) (event.Witness, bool, mesh.Incarnation, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.w, m.has, 0, m.err
+}
+
+func (m *memoryWitness) WriteWitness(_ context.Context, w event.Witness) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.w, m.has = w, true
+	return m.err
+}
+
+// access is a connection as an administrator's kubeconfig gives it.
+func access(t *testing.T, s *kubetest.Server) *kube.Connection {
+	t.Helper()
+	t.Setenv("KUBECONFIG", s.Kubeconfig(t))
+	c, err := kube.Connect(kube.Access{UserAgent: "mesh-test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// newRig prepares an adapter for entries in a namespace of its own. start runs it.
+func newRig(t *testing.T, s *kubetest.Server, entries ...kube.Entry) *rig {
+	t.Helper()
+	r := &rig{
+		t: t, server: s, ns: s.Namespace(t), witness: &memoryWitness{},
+		claims: &claims{of: map[mesh.ClaimRef][]byte{}}, news: make(chan struct{}, 1),
+	}
+	conn := access(t, s)
+	user := rest.CopyConfig(conn.Config)
+	user.UserAgent = "kubectl"
+	var err error
+	if r.user, err = dynamic.NewForConfig(user); err != nil {
+		t.Fatal(err)
+	}
+	for i := range entries {
+		if entries[i].Namespaces == nil {
+			entries[i].Namespaces = []string{r.ns}
+		}
+	}
+	r.cluster, err = kube.New(kube.Config{
+		Conn: conn, Zone: "east", Entries: entries, Reader: r.claims, Witness: r.witness,
+		Secret: func(b []byte) bool { return string(b) == "this node's key" },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// both is an entry for ConfigMaps in both directions.
+func both() kube.Entry { return kube.Entry{Version: "v1", Kind: "ConfigMap", Publish: true, Apply: true} }
+
+func (r *rig) start() *rig {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- r.cluster.Run(ctx, func(_ context.Context, in ...replica.Input) error {
+			r.mu.Lock()
+			r.inputs = append(r.inputs, in...)
+			r.mu.Unlock()
+			select {
+			case r.news <- struct{}{}:
+			default:
+			}
+			return nil
+		})
+	}()
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				r.t.Errorf("Run = %v", err)
+			}
+		case <-time.After(patience):
+			r.t.Error("Run doesn't end")
+		}
+	})
+	r.t.Cleanup(r.stop)
+	return r
+}
+
+// next waits for an input that fits, beyond those waited for before, and skips all others.
+func next[T replica.Input](r *rig, what string, fits func(T) bool) T {
+	r.t.Helper()
+	late := time.After(patience)
+	for {
+		r.mu.Lock()
+		for r.taken < len(r.inputs) {
+			in := r.inputs[r.taken]
+			r.taken++
+			if x, ok := in.(T); ok && fits(x) {
+				r.mu.Unlock()
+				return x
+			}
+		}
+		r.mu.Unlock()
+		select {
+		case <-r.news:
+		case <-late:
+			r.t.Fatalf("no %s within %s; inputs: %s; problems: %v", what, patience, r.dump(), r.cluster.Status().Problems)
+		}
+	}
+}
+
+func (r *rig) dump() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []string
+	for _, in := range r.inputs {
+		if l, ok := in.(replica.Local); ok {
+			in = replica.Local{Object: l.Object, Labelled: l.Labelled}
+		}
+		out = append(out, fmt.Sprintf("%T%+v", in, in))
+	}
+	return strings.Join(out, "\n")
+}
+
+// none fails if an input fits that was reported since the last one waited for. Something that comes after it must
+// have been waited for.
+func none[T replica.Input](r *rig, what string, fits func(T) bool) {
+	r.t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, in := range r.inputs {
+		if x, ok := in.(T); ok && fits(x) {
+			r.t.Fatalf("%s: %+v", what, x)
+		}
+	}
+}
+
+func (r *rig) listed() { next(r, "Listed", func(replica.Listed) bool { return true }) }
+
+func (r *rig) key(name string) mesh.ObjectKey {
+	return mesh.ObjectKey{Kind: "ConfigMap", Namespace: r.ns, Name: name}
+}
+
+// configMap is a manifest.
+func (r *rig) configMap(name string, data map[string]any) map[string]any {
+	return map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": name, "namespace": r.ns}, "data": data,
+	}
+}
+
+func (r *rig) of(g schema.GroupVersionResource) dynamic.ResourceInterface {
+	return r.user.Resource(g).Namespace(r.ns)
+}
+
+// make creates an object as somebody else.
+func (r *rig) make(g schema.GroupVersionResource, m map[string]any) *unstructured.Unstructured {
+	r.t.Helper()
+	u, err := r.of(g).Create(context.Background(), &unstructured.Unstructured{Object: m}, metav1.CreateOptions{FieldManager: "kubectl"})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return u
+}
+
+// merge changes an object as somebody else.
+func (r *rig) merge(g schema.GroupVersionResource, name, patch string) *unstructured.Unstructured {
+	r.t.Helper()
+	u, err := r.of(g).Patch(context.Background(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl"})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return u
+}
+
+func (r *rig) delete(g schema.GroupVersionResource, name string) {
+	r.t.Helper()
+	if err := r.of(g).Delete(context.Background(), name, metav1.DeleteOptions{}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// get reads an object; nil if there is none.
+func (r *rig) get(g schema.GroupVersionResource, name string) *unstructured.Unstructured {
+	r.t.Helper()
+	u, err := r.of(g).Get(context.Background(), name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return u
+}
+
+// write is a write of what a zone claims. The claim is there when the adapter looks for it.
+func (r *rig) claim(kind replica.WriteKind, zone mesh.Zone, version mesh.Version, manifest map[string]any) replica.Write {
+	r.t.Helper()
+	b, err := json.Marshal(manifest)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	o, err := object.ParseJSON(b, object.Options{Status: true})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.claims.mu.Lock()
+	r.claims.of[mesh.ClaimRef{Object: o.Key, Zone: zone}] = o.Payload
+	r.claims.mu.Unlock()
+	return replica.Write{Kind: kind, Object: o.Key, Zone: zone, Version: version, Epoch: 1, Birth: 1, Content: o.Content()}
+}
+
+// do hands a write over and waits for its first answer.
+func (r *rig) do(w replica.Write) replica.Written {
+	r.t.Helper()
+	r.cluster.Apply([]replica.Write{w})
+	return r.answer(w)
+}
+
+func (r *rig) answer(w replica.Write) replica.Written {
+	r.t.Helper()
+	return next(r, "answer to "+w.Kind.String(), func(in replica.Written) bool { return in.Write == w })
+}
+
+// done is a write that succeeds.
+func (r *rig) done(w replica.Write) replica.Written {
+	r.t.Helper()
+	in := r.do(w)
+	if in.Err != "" {
+		r.t.Fatalf("%s %s: %s", w.Kind, w.Object, in.Err)
+	}
+	return in
+}
+
+// put makes a replica of west's.
+func (r *rig) put(name string, version mesh.Version, data map[string]any) replica.Written {
+	r.t.Helper()
+	return r.done(r.claim(replica.PutReplica, "west", version, r.configMap(name, data)))
+}
+
+func dataOf(u *unstructured.Unstructured) string {
+	if u == nil {
+		return "nothing"
+	}
+	data, _, _ := unstructured.NestedMap(u.Object, "data")
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(data)) {
+		out = append(out, fmt.Sprint(k, "=", data[k]))
+	}
+	return strings.Join(out, " ")
+}
+
+// eventually waits for a condition of the cluster.
+func (r *rig) eventually(what string, holds func() bool) {
+	r.t.Helper()
+	for end := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			r.t.Fatalf("%s: not within %s; inputs: %s; problems: %v", what, patience, r.dump(), r.cluster.Status().Problems)
+		}
+	}
+}
+
+// problem waits for a problem with a reason.
+func (r *rig) problem(reason string) mesh.Problem {
+	r.t.Helper()
+	var found mesh.Problem
+	r.eventually("problem "+reason, func() bool {
+		i := slices.IndexFunc(r.cluster.Status().Problems, func(p mesh.Problem) bool { return p.Reason == reason })
+		if i >= 0 {
+			found = r.cluster.Status().Problems[i]
+		}
+		return i >= 0
+	})
+	return found
+}
+
+
