@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -242,6 +243,31 @@ func (s *Server) StartAPIServer(t testing.TB) {
 		t.Fatal("kube-apiserver can't start: etcd is dead")
 	}
 	if err := s.beginAPI(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// PauseAPIServer makes kube-apiserver hang: connections to it are accepted, nothing is answered. It lasts until
+// [Server.ResumeAPIServer]; a killed one is not paused any more.
+func (s *Server) PauseAPIServer(t testing.TB) {
+	t.Helper()
+	s.signalAPI(t, syscall.SIGSTOP)
+}
+
+// ResumeAPIServer lets kube-apiserver go on after [Server.PauseAPIServer].
+func (s *Server) ResumeAPIServer(t testing.TB) {
+	t.Helper()
+	s.signalAPI(t, syscall.SIGCONT)
+}
+
+func (s *Server) signalAPI(t testing.TB, sig syscall.Signal) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.api == nil {
+		t.Fatal("kube-apiserver is dead")
+	}
+	if err := s.api.cmd.Process.Signal(sig); err != nil {
 		t.Fatal(err)
 	}
 }

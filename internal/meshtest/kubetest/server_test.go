@@ -118,6 +118,13 @@ func TestKillRestoreRebuild(t *testing.T) {
 	s.StartAPIServer(t)
 	do(t, s, http.MethodGet, path+"/first", "", 200)
 
+	s.PauseAPIServer(t)
+	if _, _, err := s.TryKubectl(t, "get", "configmaps", "--request-timeout=1s"); err == nil {
+		t.Error("a paused API server answers")
+	}
+	s.ResumeAPIServer(t)
+	do(t, s, http.MethodGet, path+"/first", "", 200)
+
 	s.KillEtcd(t)
 	if _, _, err := s.TryKubectl(t, "create", "configmap", "lost", "--request-timeout=1s"); err == nil {
 		t.Error("the API server writes without its store")
