@@ -55,12 +55,19 @@ func (r *Replica) joinAt() time.Time {
 		all = all && s.compared[k]
 	}
 	switch {
-	case all, r.cfg.Bootstrap && s.newStore && len(r.members) == 0:
+	case all, r.bootstraps():
 		return s.began
 	case !s.answered.IsZero():
 		return minTime(s.answered.Add(waitAfterAnswer), s.began.Add(waitForAnswer))
 	}
 	return s.began.Add(waitForAnswer)
+}
+
+// bootstraps reports whether this is the first node of a mesh, which has nobody to compare with. A cluster that
+// carries a witness has been in one: then somebody may know more about it than a new store.
+func (r *Replica) bootstraps() bool {
+	used := !r.wit.known || r.wit.found
+	return r.cfg.Bootstrap && r.start.newStore && len(r.members) == 0 && (!used || r.cfg.Clusterless)
 }
 
 // Waiting reports whether local changes are still only recorded, and why.

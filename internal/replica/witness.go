@@ -18,6 +18,7 @@ const witnessEvery = time.Minute
 // were deleted.
 type witnessState struct {
 	known     bool      // read in this run
+	found     bool      // the cluster carried one when it was first read
 	newer     bool      // found newer than the store in this run: the store was restored, the cluster was not
 	base      uint64    // the counter first read in this run, before it was raised
 	confirmed bool      // an operator confirmed that the cluster was replaced
@@ -60,6 +61,7 @@ func (r *Replica) witnessRead(in WitnessRead) {
 		r.wit.writing, r.wit.raised = false, time.Time{} // the adapter began anew and forgot it
 	}
 	if first {
+		r.wit.found = in.Present
 		r.wit.base = m.Witness.Counter
 		r.suspectCluster()
 		r.catchUp()
