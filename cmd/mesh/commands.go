@@ -13,6 +13,7 @@ func commands(e *env) []*cobra.Command {
 		newPeersCmd(e),
 		newLogCmd(e),
 		newAdoptCmd(e),
+		newCRDCmd(e),
 		newCompletionCmd(e),
 		newVersionCmd(e),
 		newHelpCmd(e),

@@ -19,7 +19,7 @@ func overviewGroups() []overviewGroup {
 		{"start", []string{"demo", "keygen", "run"}},
 		{"inspect", []string{"status", "peers", "log"}},
 		{"decide", []string{"adopt"}},
-		{"other", []string{"completion", "version", "help"}},
+		{"other", []string{"crd", "completion", "version", "help"}},
 	}
 }
 

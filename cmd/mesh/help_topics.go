@@ -28,7 +28,8 @@ type meaning struct{ name, meaning string }
 func environmentVariables() []meaning {
 	return []meaning{
 		{"CLICOLOR_FORCE", "colour the output even where it is no terminal"},
-		{"KUBERNETES_SERVICE_HOST", "set in pods, where the group may read the key file"},
+		{"KUBECONFIG", "the kubeconfig file, instead of ~/.kube/config"},
+		{"KUBERNETES_SERVICE_HOST", "set in pods, where the group may read the key file and the service account is used"},
 		{"MESH_CONFIG", "the config file, unless --config names one"},
 		{"MESH_NODE", "the node to ask, unless --node names one"},
 		{"NO_COLOR", "print without colour"},

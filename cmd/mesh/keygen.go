@@ -14,6 +14,8 @@ type keygenOptions struct {
 	public    string // print the public half of this key
 	importSrc string // convert this key
 	force     bool
+	toSecret  string // [NS/]NAME of the Secret to write to
+	context   string // of the kubeconfig, for toSecret
 	format    *string
 }
 
@@ -21,8 +23,9 @@ type keygenOptions struct {
 type keyDocument struct {
 	PublicKey string  `json:"publicKey"`
 	PeerID    string  `json:"peerId"`
-	File      *string `json:"file"`    // null when the key came from standard input
-	Created   bool    `json:"created"` // whether this run wrote the file
+	File      *string `json:"file"`             // null when the key came from standard input
+	Secret    string  `json:"secret,omitempty"` // NS/NAME
+	Created   bool    `json:"created"`          // whether this run wrote the file or Secret
 	Backup    string  `json:"backup,omitempty"`
 }
 
@@ -33,11 +36,14 @@ func newKeygenCmd(e *env) *cobra.Command {
 		Short: "Make, read or convert the key of a node",
 		Long: "Writes a new private key to FILE (" + keyFileName + " unless named) with mode 0600 and never " +
 			"overwrites one. - prints it to stdout instead. Keys are read as 64 hex digits, PKCS#8 in PEM or DER, " +
-			"or libp2p's protobuf, recognised by their content.",
+			"or libp2p's protobuf, recognised by their content. --to-secret puts the key into a Secret of a Kubernetes " +
+			"cluster instead, that of the pod or of the kubeconfig, under the name " + secretKeyName + "; a Secret that " +
+			"exists is left alone.",
 		Example: "  mesh keygen\n" +
 			"  mesh keygen --public private.key\n" +
-			"  openssl genpkey -algorithm ed25519 | mesh keygen --import - east.key",
-		Annotations: map[string]string{annotationExits: "0 1 2 6"},
+			"  openssl genpkey -algorithm ed25519 | mesh keygen --import - east.key\n" +
+			"  mesh keygen --to-secret mesh-system/mesh-key",
+		Annotations: map[string]string{annotationExits: "0 1 2 3 6", annotationEnv: "KUBECONFIG"},
 		Args:        takesArgs(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.file = keyFileName
@@ -47,12 +53,21 @@ func newKeygenCmd(e *env) *cobra.Command {
 			if err := o.check(c, len(args) == 1); err != nil {
 				return err
 			}
+			if o.toSecret != "" {
+				want, err := parseSecretName(c, o.toSecret)
+				if err != nil {
+					return err
+				}
+				return keygenToSecret(c.Context(), e, o, want)
+			}
 			return keygen(e, o)
 		},
 	}
 	c.Flags().StringVar(&o.public, "public", "", "print the public key and peer id of the key in `SRC` (- is stdin)")
 	c.Flags().StringVar(&o.importSrc, "import", "", "take the key from `SRC` (- is stdin) instead of making one")
 	c.Flags().BoolVar(&o.force, "force", false, "replace FILE, renaming it to FILE.bak-TIME first")
+	c.Flags().StringVar(&o.toSecret, "to-secret", "", "put the key into the Secret `[NS/]NAME` unless it exists")
+	c.Flags().StringVar(&o.context, "context", "", "the `NAME` of the kubeconfig's context for --to-secret")
 	o.format = addOutputFlag(c, formatText, formatJSON)
 	return c
 }
@@ -61,6 +76,12 @@ func newKeygenCmd(e *env) *cobra.Command {
 func (o keygenOptions) check(c *cobra.Command, named bool) error {
 	given := func(flag string) bool { return c.Flags().Changed(flag) }
 	switch {
+	case given("to-secret") && (named || given("public") || o.force):
+		return usageError(c, "--to-secret excludes FILE, --public and --force", "it writes no file and replaces nothing")
+	case given("context") && !given("to-secret"):
+		return usageError(c, "--context has a meaning with --to-secret only", "nothing else here asks a cluster")
+	case given("to-secret") && o.toSecret == "":
+		return usageError(c, "--to-secret is empty", "it names a Secret, as NAME or NAMESPACE/NAME")
 	case named && o.file == "", given("public") && o.public == "", given("import") && o.importSrc == "":
 		return usageError(c, "the file name is empty", "FILE and SRC name a file, or - for the standard streams")
 	case given("public") && (given("import") || o.force):
