@@ -1,7 +1,6 @@
 package lease
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,6 +61,10 @@ func (t terms) same(o terms) bool {
 		t.transitions == o.transitions && t.duration == o.duration
 }
 
+// maxGap is the longest time between two answers in which the API server was there all along: that of a look that
+// was lost and the next one.
+const maxGap = 2*lookEvery + requestWithin
+
 // verdict is what a candidate does about a record.
 type verdict int
 
@@ -95,9 +98,9 @@ func (l *Lease) try(ctx context.Context, held bool) (time.Duration, error) {
 			return l.pause(err), l.explain("renew", err)
 		}
 	}
-	asked, cancel := context.WithTimeout(ctx, requestWithin)
-	defer cancel()
+	asked, cancel := l.within(ctx)
 	lease, err := l.client.get(asked, l.cfg.Name)
+	cancel()
 	if apierrors.IsNotFound(err) {
 		err = l.write(ctx, &coordination.Lease{ObjectMeta: metav1.ObjectMeta{Name: l.cfg.Name, Namespace: l.cfg.Conn.Namespace}})
 		return l.pause(err), l.explain("create", err)
@@ -107,7 +110,8 @@ func (l *Lease) try(ctx context.Context, held bool) (time.Duration, error) {
 	}
 	r := &l.record
 	now := time.Now()
-	if t := termsOf(lease); r.lease == nil || !t.same(r.terms) {
+	// While the API server was away its holder could not renew either: that time doesn't count.
+	if t := termsOf(lease); r.lease == nil || !t.same(r.terms) || now.Sub(r.heard) > maxGap {
 		r.terms, r.seen = t, now
 	}
 	r.lease, r.heard = lease, now
@@ -122,6 +126,18 @@ func (l *Lease) try(ctx context.Context, held bool) (time.Duration, error) {
 	return l.pause(err), l.explain("take", err)
 }
 
+// within bounds a request. One of the holder ends at the latest when the lease is no longer confirmed, which is then
+// to be told at once.
+func (l *Lease) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	limit := time.Now().Add(requestWithin)
+	l.mu.Lock()
+	if l.status.State == Held && l.until.Before(limit) {
+		limit = l.until
+	}
+	l.mu.Unlock()
+	return context.WithDeadline(ctx, limit)
+}
+
 // pause is the time until the next attempt.
 func (l *Lease) pause(err error) time.Duration {
 	if err != nil {
@@ -130,8 +146,9 @@ func (l *Lease) pause(err error) time.Duration {
 	return renewEvery
 }
 
+// explain leaves out what is no failure: that somebody else was faster.
 func (l *Lease) explain(doing string, err error) error {
-	if err == nil {
+	if err == nil || apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
 		return nil
 	}
 	return fmt.Errorf("%s lease %s/%s: %w", doing, l.cfg.Conn.Namespace, l.cfg.Name, err)
@@ -153,7 +170,7 @@ func (l *Lease) write(ctx context.Context, lease *coordination.Lease) error {
 		}
 		lease.Spec.LeaseTransitions = &transitions
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestWithin)
+	ctx, cancel := l.within(ctx)
 	defer cancel()
 	sent := time.Now()
 	got, err := l.client.put(ctx, lease)
@@ -168,9 +185,7 @@ func (l *Lease) write(ctx context.Context, lease *coordination.Lease) error {
 	l.mu.Lock()
 	l.until = sent.Add(RenewDeadline)
 	l.mu.Unlock()
-	if time.Now().Before(sent.Add(RenewDeadline)) {
-		l.set(Held, l.cfg.Identity, nil)
-	}
+	l.set(Held, l.cfg.Identity, nil)
 	return nil
 }
 
@@ -191,7 +206,7 @@ func (l *Lease) release(ctx context.Context) {
 		}
 	}
 	if err != nil && !apierrors.IsNotFound(err) {
-		l.log.Warn("the lease could not be given back: a standby takes over when it has run out", "err", cmp.Or(context.Cause(ctx), err))
+		l.log.Warn("the lease could not be given back: a standby takes over when it has run out", "err", err)
 	}
 }
 
