@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"dcp.hiro.io/mesh/internal/keys"
@@ -108,9 +109,30 @@ func (n *Node) status(pic picture, peers []mesh.Peer) mesh.Status {
 		s.InSync = s.InSync && r.LagOperations == 0
 	}
 	s.Findings = append(s.Findings, pic.findings...)
+	s.Findings = append(s.Findings, clusterFindings(s.Cluster)...)
 	s.Findings = append(s.Findings, peerFindings(peers)...)
 	slices.SortStableFunc(s.Findings, func(a, b mesh.Finding) int { return cmp.Compare(a.Status, b.Status) }) // fail, warn
 	return s
+}
+
+// clusterFindings tells what is wrong in the place where objects live.
+func clusterFindings(c mesh.ClusterStatus) (out []mesh.Finding) {
+	if c.Kind == "none" {
+		return nil
+	}
+	if !c.Connected {
+		out = append(out, mesh.Finding{ID: "cluster.connected", Status: "fail", Subject: strings.TrimSpace(c.Kind + " " + c.Location),
+			Text: "cannot be read, or not wholly: nothing that is missing in it counts as deleted"})
+	}
+	if n := len(c.Problems); n > 0 {
+		p := c.Problems[0]
+		f := mesh.Finding{ID: "cluster.problems", Status: "warn", Subject: cmp.Or(p.Object, p.File), Text: p.Reason + ": " + p.Text}
+		if n > 1 {
+			f.Text += fmt.Sprintf(" (the first of %d problems in the cluster)", n)
+		}
+		out = append(out, f)
+	}
+	return out
 }
 
 // peerFindings tells which peers are away, and why they may be.

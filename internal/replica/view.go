@@ -318,9 +318,13 @@ func (r *Replica) Findings() []mesh.Finding {
 		next := "mesh peers accept-deletes " + string(h.Zone)
 		switch {
 		case h.Reason == "ClusterReplaced":
-			add("cluster.witness", "fail", string(h.Zone), fmt.Sprintf("the cluster was replaced or restored; %d missing objects are not deleted elsewhere", len(h.Objects)), next)
+			text := "the cluster was replaced or restored; what is missing in it will not be deleted elsewhere"
+			if n := len(h.Objects); n > 0 {
+				text = "the cluster was replaced or restored; " + number(n, "missing object is", "missing objects are") + " not deleted elsewhere"
+			}
+			add("cluster.witness", "fail", string(h.Zone), text, next)
 		default:
-			add("deletes.held", "fail", string(h.Zone), fmt.Sprintf("%d deletions are held by the mass-delete brake", len(h.Objects)), next)
+			add("deletes.held", "fail", string(h.Zone), number(len(h.Objects), "deletion is", "deletions are")+" held by the mass-delete brake", next)
 		}
 	}
 	for _, b := range r.bindings {
@@ -330,10 +334,18 @@ func (r *Replica) Findings() []mesh.Finding {
 	}
 	c := r.Counts()
 	if c.Contested > 0 {
-		add("resources.contested", "warn", "", fmt.Sprintf("%d objects were created by several zones; each keeps its copy", c.Contested), "mesh adopt KIND/NS/NAME")
+		add("resources.contested", "warn", "", number(c.Contested, "object was", "objects were")+" created by several zones; each keeps its copy", "mesh adopt KIND/NS/NAME")
 	}
 	if c.Rejected > 0 {
-		add("resources.rejected", "warn", "", fmt.Sprintf("%d objects could not be written here", c.Rejected), "")
+		add("resources.rejected", "warn", "", number(c.Rejected, "object", "objects")+" could not be written here", "")
 	}
 	return out
+}
+
+// number puts a count before the words for one and for several.
+func number(n int, one, several string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, several)
 }
