@@ -14,7 +14,7 @@ func newCRDCmd(e *env) *cobra.Command {
 		Long: "The definition is installed by mesh run, where it may, and by the Helm chart. This prints it as YAML for " +
 			"whoever installs it by hand.",
 		Example: "  mesh crd\n" +
-			"  mesh crd | kubectl apply --server-side -f -",
+			"  mesh crd > meshpeers.yaml      then: kubectl apply --server-side -f meshpeers.yaml",
 		Annotations: map[string]string{annotationExits: "0 1 2"},
 		RunE: func(*cobra.Command, []string) error {
 			return e.write(meshpeer.CRD())
