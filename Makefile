@@ -19,6 +19,9 @@ TEST_TIMEOUT ?= 20m
 FUZZ_SHORT ?= 5000x
 FUZZ_LONG  ?= 10m
 
+# How kubetest builds what is in tools/kubernetes: other flags would have all of Kubernetes compiled again.
+AS_BUILT = export CGO_ENABLED=0 GOFLAGS="$$($(GO) env GOFLAGS) -trimpath"
+
 # Time per benchmark, and a pattern to choose some.
 BENCHTIME ?= 1s
 BENCH     ?= .
@@ -69,10 +72,11 @@ interop: ## exchange operations with the real p2panda crate (needs cargo)
 
 .PHONY: check
 check: build ## build, gofmt, vet, staticcheck, govulncheck, tidy go.mod, generated files in step; no tests
-	@files=$$(gofmt -l bench cmd e2e internal interop); \
+	@files=$$(gofmt -l bench cmd e2e internal interop tools); \
 	if [ -n "$$files" ]; then echo "not formatted, run gofmt -w:"; echo "$$files"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	cd tools/kubernetes && $(AS_BUILT) && $(GO) vet ./... && $(GO) tool -modfile=../go.mod staticcheck ./...
 	@tools/vulncheck.sh
 	@tools/tidy.sh
 	@tools/generated.sh
