@@ -169,17 +169,20 @@ func established(ctx context.Context, conn *kube.Connection) error {
 	}
 }
 
-// refused tells why the API server will never serve the definition.
-func refused(crd *unstructured.Unstructured) error {
+// refused tells why the API server doesn't serve the definition and never will.
+func refused(crd *unstructured.Unstructured) (err error) {
 	conditions, _, _ := unstructured.NestedSlice(crd.Object, "status", "conditions")
 	for _, c := range conditions {
 		m, _ := c.(map[string]any)
-		if m["type"] == "NamesAccepted" && m["status"] == "False" {
+		switch {
+		case m["type"] == "Established" && m["status"] == "True":
+			return nil // if some of its names are refused, those it had stay
+		case m["type"] == "NamesAccepted" && m["status"] == "False":
 			text, _ := m["message"].(string)
-			return fmt.Errorf("the API server refuses the names of the definition of MeshPeer: %s", clip(text, maxSentence))
+			err = fmt.Errorf("the API server refuses the names of the definition of MeshPeer: %s", clip(text, maxSentence))
 		}
 	}
-	return nil
+	return err
 }
 
 // Served reports whether the cluster serves MeshPeers with what this package needs of them: nil if it does,

@@ -15,7 +15,7 @@ const fieldManager = "mesh"
 type patchOp struct {
 	Op    string `json:"op"`
 	Path  string `json:"path"`
-	Value any    `json:"value,omitempty"`
+	Value any    `json:"value"`
 }
 
 func encodePatch(ops []patchOp) []byte {
