@@ -13,22 +13,20 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"dcp.hiro.io/mesh/internal/meshtest/kubetest"
 )
 
 var seedFlag = flag.Uint64("seed", 0, "seed of the random stories; 0 draws one")
 
-// builds is where the program under test goes.
+// builds is where the program under test goes; empty: it was not built.
 var builds string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "mesh-e2e-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	code := kubetest.Run(m)
+	if builds != "" {
+		os.RemoveAll(builds)
 	}
-	builds = dir
-	code := m.Run()
-	os.RemoveAll(dir)
 	os.Exit(code)
 }
 
@@ -37,6 +35,11 @@ var program = sync.OnceValues(func() (string, error) {
 	if err := consult("../cmd", "../internal", "../go.mod"); err != nil {
 		return "", err
 	}
+	dir, err := os.MkdirTemp("", "mesh-e2e-")
+	if err != nil {
+		return "", err
+	}
+	builds = dir
 	binary := filepath.Join(builds, "mesh")
 	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "../cmd/mesh").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the program: %w\n%s", err, out)

@@ -38,6 +38,7 @@ type zone struct {
 	port    int    // for peers
 	http    int
 	config  map[string]any
+	env     []string // of the node, beyond the test's own
 
 	runs    int
 	process *process // nil: not started yet
@@ -136,7 +137,7 @@ func (z *zone) begin() error {
 	}
 	defer log.Close() // the process has its own
 	p := &process{cmd: exec.Command(z.program, "run", "-c", z.configFile(), "--strict-port"), ended: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), "NO_COLOR=1", "HOME="+z.dir)
+	p.cmd.Env = append(append(os.Environ(), "NO_COLOR=1", "HOME="+z.dir), z.env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	if err := p.cmd.Start(); err != nil {
 		return err
