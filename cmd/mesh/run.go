@@ -16,12 +16,13 @@ func newRunCmd(e *env) *cobra.Command {
 		Short: "Run a node in the foreground",
 		Example: "  mesh run --zone east --folder east\n" +
 			"  mesh run --zone west --folder west --peer 3d4017c3...af4660c@203.0.113.7:9102\n" +
-			"  mesh run -c config.yaml --check-config\n" +
-			"  mesh run -c config.yaml --print-config",
+			"  mesh run --zone east --context kind-east -c config.yaml\n" +
+			"  mesh run -c config.yaml --check-config",
 		Long: "Flags beat the environment, which beats the config file. Without a config file and a key, a key is " +
 			"made. SIGTERM and Ctrl-C stop the node in an orderly way, within 10 seconds; a second one stops it at " +
-			"once. SIGHUP reads nodes and log_level from the config file again.",
-		Annotations: map[string]string{annotationExits: "0 1 2 6 130", annotationEnv: "MESH_CONFIG PRIVATE_KEY XDG_CONFIG_HOME"},
+			"once. SIGHUP reads nodes and log_level from the config file again. With a Kubernetes cluster, of several " +
+			"processes for one zone only the one that holds the Lease mesh-ZONE works; the others stand by.",
+		Annotations: map[string]string{annotationExits: "0 1 2 6 130", annotationEnv: "MESH_CONFIG PRIVATE_KEY XDG_CONFIG_HOME KUBECONFIG"},
 	}
 	r := &runFlags{}
 	r.add(c)
@@ -41,7 +42,7 @@ func newRunCmd(e *env) *cobra.Command {
 		case r.check:
 			return checkConfig(e, cfg)
 		}
-		return runNode(c.Context(), e, cfg, o, r.strictPort)
+		return runNode(c.Context(), e, cfg, o, r.strictPort || cfg.Kubernetes.InCluster)
 	}
 	return c
 }
@@ -68,6 +69,9 @@ func configFlags() map[string]string {
 		"advertise":        "advertise",
 		"data-dir":         "data_dir",
 		"folder":           "kubernetes.folder",
+		"incluster":        "kubernetes.incluster",
+		"context":          "kubernetes.external.kube_context",
+		"namespace":        "kubernetes.namespace",
 	}
 }
 
@@ -85,10 +89,14 @@ func (r *runFlags) add(c *cobra.Command) {
 	f.StringArray("advertise", nil, "tell peers to reach this node at `HOST:PORT`; may be repeated")
 	f.String("data-dir", "", "the `DIR` of the store and the API socket")
 	f.String("folder", "", "let this `DIR` of manifests play the cluster")
+	f.Bool("incluster", false, "use the cluster of the pod that this runs in; implies --strict-port")
+	f.String("context", "", "use the cluster of the kubeconfig's context `NAME`")
+	f.StringP("namespace", "n", "", "the namespace `NS` of mesh's own objects")
 	f.BoolVar(&r.strictPort, "strict-port", false, "fail when a port is taken instead of using another one")
 	f.BoolVar(&r.check, "check-config", false, "say whether the configuration is valid, and exit")
 	f.BoolVar(&r.print, "print-config", false, "print every value and where it comes from, and exit")
-	groupFlags(c, "node", "zone", "network-id", "private-key-path", "folder", "data-dir", "config")
+	groupFlags(c, "node", "zone", "network-id", "private-key-path", "data-dir", "config")
+	groupFlags(c, "cluster", "incluster", "context", "namespace", "folder")
 	groupFlags(c, "network", "peer", "advertise", "bind-port", "http-bind-port", "strict-port")
 	groupFlags(c, "logging", "log-level", "log-format")
 	groupFlags(c, "without starting", "check-config", "print-config")

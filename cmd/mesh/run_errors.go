@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"dcp.hiro.io/mesh/internal/admin"
+	"dcp.hiro.io/mesh/internal/kube/lease"
 	"dcp.hiro.io/mesh/internal/store"
 )
 
@@ -45,6 +46,7 @@ func diskFull(path string, err error) error {
 // runError words why a node could not start or go on; nil stays nil.
 func runError(r *running, err error) error {
 	var known *cliError
+	var taken *lease.LostError
 	switch {
 	case err == nil:
 		return nil
@@ -54,8 +56,11 @@ func runError(r *running, err error) error {
 		return &cliError{Code: "MESH-6302", What: "the API socket in " + r.cfg.DataDir + " is in use", Cause: "another node answers on it",
 			Next: []string{"mesh status --data-dir " + shellQuote(r.cfg.DataDir), "mesh run --data-dir DIR"}, Err: err}
 	case errors.Is(err, syscall.EADDRINUSE) || strings.Contains(err.Error(), "address already in use"):
-		return &cliError{Code: "MESH-1403", What: "a port is taken and --strict-port was given", Cause: err.Error(),
+		return &cliError{Code: "MESH-1403", What: "a port is taken, and no other one was to be used", Cause: err.Error(),
 			Next: []string{"ss -lntup", "mesh run --bind-port N --http-bind-port N"}, Err: err}
+	case errors.As(err, &taken):
+		return &cliError{Code: "MESH-1701", What: "another process works for zone " + string(r.cfg.Mesh.Zone) + " now", Cause: taken.Error(),
+			Next: []string{"mesh run, to stand by"}, Err: err}
 	case errors.Is(err, store.ErrDiskFull):
 		return diskFull(r.store.Path(), err)
 	}
@@ -73,7 +78,7 @@ func runCodes() []errorCode {
 			"An operation could not be made durable, so the node stopped rather than go on without it. Nothing " +
 			"that was acknowledged is lost. Make room and start it again."},
 		{"MESH-1403", "a port is taken", "" +
-			"With --strict-port a node fails when bind_port (UDP or TCP) or http_bind_port is in use. Without it " +
+			"With --strict-port, or in a pod, a node fails when bind_port (UDP or TCP) or http_bind_port is in use. Without it " +
 			"a free port is taken, with a warning, and mesh status shows which."},
 		{"MESH-1404", "the node cannot go on", "" +
 			"Something made going on impossible, such as a store that does not take a commit. The cause names it. " +

@@ -20,6 +20,7 @@ type inspector struct {
 	store  *store.Store
 	zone   mesh.Zone
 	listen func() []string
+	kube   *kubernetes // nil: no lease
 }
 
 var _ admin.Inspector = (*inspector)(nil)
@@ -31,6 +32,9 @@ func (i *inspector) Status(ctx context.Context) (mesh.Status, error) {
 		return s, err
 	}
 	s.Listen = i.listen()
+	if i.kube != nil {
+		i.kube.describe(&s)
+	}
 	var waits bool
 	var why string
 	if err := i.node.Inspect(ctx, func(r *replica.Replica) { waits, why = r.Waiting() }); err != nil {

@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"dcp.hiro.io/mesh/internal/admin"
@@ -45,16 +47,22 @@ type running struct {
 
 	key        keys.Private
 	keyCreated bool
+	strictPort bool
 	store      *store.Store
-	folder     *folder.Folder // nil: no cluster
+	kube       *kubernetes  // nil: no cluster of Kubernetes
+	cluster    node.Cluster // nil: none
+	registry   *prometheus.Registry
 	node       *node.Node
 	admin      *admin.Server
 	begun      time.Time
+
+	leads atomic.Bool   // the node runs, and not only the process
+	ready chan struct{} // closed when the node is
 }
 
 // runNode runs a node until ctx ends or it cannot go on.
 func runNode(ctx context.Context, e *env, cfg *config.Config, opts config.Options, strictPort bool) (err error) {
-	r := &running{e: e, cfg: cfg, opts: opts, begun: time.Now()}
+	r := &running{e: e, cfg: cfg, opts: opts, strictPort: strictPort, registry: newRegistry(cfg), begun: time.Now(), ready: make(chan struct{})}
 	if err := r.openLogs(); err != nil {
 		return err
 	}
@@ -69,7 +77,7 @@ func runNode(ctx context.Context, e *env, cfg *config.Config, opts config.Option
 			err = runError(r, cerr)
 		}
 	}()
-	if err := r.build(strictPort); err != nil {
+	if err := r.build(); err != nil {
 		return runError(r, err)
 	}
 	if err := r.admin.Listen(); err != nil {
@@ -130,26 +138,20 @@ func (r *running) openStore() error {
 }
 
 // build makes the parts. None of them does anything yet.
-func (r *running) build(strictPort bool) (err error) {
-	var cluster node.Cluster
-	if dir := r.cfg.Kubernetes.Folder; dir != "" {
-		r.folder, err = folder.New(folder.Config{Dir: r.e.path(dir), Zone: r.cfg.Mesh.Zone, Reader: r.store, Logger: r.logs.For(logging.Folder)})
-		if err != nil {
-			return err
-		}
-		cluster = r.folder
+func (r *running) build() (err error) {
+	if err := r.openCluster(); err != nil {
+		return err
 	}
-	registry := newRegistry(r.cfg)
 	nc := nodeConfig(r.cfg)
-	nc.Key, nc.Store, nc.Cluster, nc.StrictPort = r.key, r.store, cluster, strictPort
+	nc.Key, nc.Store, nc.Cluster, nc.StrictPort = r.key, r.store, r.cluster, r.strictPort
 	nc.DiskLow = r.store.Low
-	nc.Logger, nc.Registerer = r.logs.For(logging.Net), registry
+	nc.Logger, nc.Registerer = r.logs.For(logging.Net), r.registry
 	if r.node, err = node.New(nc); err != nil {
 		return err
 	}
 	ac := admin.Config{
-		HTTPAddress: r.cfg.HTTPBindAddress.String(), HTTPPort: int(r.cfg.HTTPBindPort), StrictPort: strictPort,
-		DataDir: r.dataDir(), Checks: r.checks(), Registry: registry, Log: r.logs.For(logging.HTTP),
+		HTTPAddress: r.cfg.HTTPBindAddress.String(), HTTPPort: int(r.cfg.HTTPBindPort), StrictPort: r.strictPort,
+		DataDir: r.dataDir(), Checks: r.checks(), Registry: r.registry, Log: r.logs.For(logging.HTTP),
 	}
 	if path, ok := strings.CutPrefix(r.cfg.API.Listen, "unix:"); ok {
 		ac.Socket = r.e.path(path)
@@ -158,6 +160,22 @@ func (r *running) build(strictPort bool) (err error) {
 	}
 	r.admin, err = admin.New(ac)
 	return err
+}
+
+// openCluster makes the place where objects live, if one is configured.
+func (r *running) openCluster() (err error) {
+	switch k := r.cfg.Kubernetes; {
+	case k.Connects():
+		return r.openKubernetes()
+	case k.Folder != "":
+		// Not assigned at once: a nil *Folder would be a cluster.
+		f, err := folder.New(folder.Config{Dir: r.e.path(k.Folder), Zone: r.cfg.Mesh.Zone, Reader: r.store, Logger: r.logs.For(logging.Folder)})
+		if err != nil {
+			return err
+		}
+		r.cluster = f
+	}
+	return nil
 }
 
 // nodeConfig turns the configuration into that of the node.
@@ -204,27 +222,44 @@ func nodePeers(cfg *config.Config) []node.Peer {
 	return peers
 }
 
-// checks are what /livez and /readyz look at.
+// checks are what /livez and /readyz look at. One that stands by is ready to take over: it listens to nobody.
 func (r *running) checks() []admin.Check {
-	return []admin.Check{
+	checks := []admin.Check{
 		{Name: "loop", Live: true, Run: func(context.Context) error {
 			if d := r.node.Stalled(); d > stallLimit {
 				return fmt.Errorf("no round for %s", d.Truncate(time.Second))
 			}
 			return nil
 		}},
-		{Name: "listeners", Run: func(context.Context) error {
+		{Name: "listeners", Run: r.ifLeading(func() error {
 			if !r.node.Ready() {
 				return errors.New("not listening for peers")
 			}
 			return nil
-		}},
-		{Name: "cluster", Run: func(context.Context) error {
-			if r.folder != nil && !r.folder.Status().Connected {
-				return errors.New("the folder cannot be read")
+		})},
+		{Name: "cluster", Run: r.ifLeading(func() error {
+			if r.cluster == nil {
+				return nil
+			}
+			if s := r.cluster.Status(); !s.Connected {
+				return fmt.Errorf("the %s cannot be read, or not wholly", strings.TrimSpace(s.Kind+" "+s.Location))
 			}
 			return nil
-		}},
+		})},
+	}
+	if r.kube != nil {
+		checks = append(checks, admin.Check{Name: "lease", Run: func(context.Context) error { return r.kube.ready() }})
+	}
+	return checks
+}
+
+// ifLeading makes a check of one that holds only for a node that runs.
+func (r *running) ifLeading(check func() error) func(context.Context) error {
+	return func(context.Context) error {
+		if r.kube != nil && !r.leads.Load() {
+			return nil
+		}
+		return check()
 	}
 }
 
@@ -244,9 +279,11 @@ func (r *running) run(ctx context.Context) error {
 	group.Go(func() error {
 		defer stopServing()
 		defer stopWorking()
-		return r.node.Run(working)
+		if r.kube == nil {
+			return r.lead(working)
+		}
+		return r.elect(working)
 	})
-	group.Go(func() error { return r.announce(working) })
 	group.Go(func() error { return r.reloadOnHangup(working) })
 	group.Go(func() error {
 		select {
@@ -261,6 +298,20 @@ func (r *running) run(ctx context.Context) error {
 	return group.Wait()
 }
 
+// lead runs the node until ctx ends.
+func (r *running) lead(ctx context.Context) error {
+	r.leads.Store(true)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var group errgroup.Group
+	group.Go(func() error {
+		defer stop()
+		return r.node.Run(ctx)
+	})
+	group.Go(func() error { return r.announce(ctx) })
+	return group.Wait()
+}
+
 // announce waits until the node is ready, opens the API and says so.
 func (r *running) announce(ctx context.Context) error {
 	for !r.node.Ready() {
@@ -268,7 +319,8 @@ func (r *running) announce(ctx context.Context) error {
 			return nil // it never became ready; Run says why
 		}
 	}
-	r.admin.Start(&inspector{node: r.node, store: r.store, zone: r.cfg.Mesh.Zone, listen: r.listen})
+	close(r.ready)
+	r.admin.Start(&inspector{node: r.node, store: r.store, zone: r.cfg.Mesh.Zone, listen: r.listen, kube: r.kube})
 	if err := r.sayReady(); err != nil {
 		r.log.Warn("ready, but nobody listens on standard output", "err", err)
 	}

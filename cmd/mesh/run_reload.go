@@ -17,18 +17,25 @@ func (r *running) reloadOnHangup(ctx context.Context) error {
 	hangup := make(chan os.Signal, 1) // one that waits covers all that follow
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
+	ready, late := r.ready, false // late: the node is still to be told its new peers
 	for {
 		select {
 		case <-hangup:
-			r.reload(ctx)
+			late = r.reload(ctx) || late
+		case <-ready:
+			ready = nil
+			if late {
+				r.setNodes(ctx)
+			}
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-// reload takes over nodes and log_level. A configuration that is refused changes nothing.
-func (r *running) reload(ctx context.Context) {
+// reload takes over nodes and log_level. A configuration that is refused changes nothing. It returns true if the
+// node doesn't run yet, because it stands by, and has to be told its peers when it does.
+func (r *running) reload(ctx context.Context) (late bool) {
 	next, err := loadConfig(r.e, r.opts)
 	if err == nil {
 		if err = next.CheckOwnKey(r.key.Public()); err != nil {
@@ -37,7 +44,7 @@ func (r *running) reload(ctx context.Context) {
 	}
 	if err != nil {
 		r.log.Error("the configuration was not reloaded", "err", reloadText(err))
-		return
+		return false
 	}
 	changed, restart := config.Changes(r.cfg, next)
 	if len(restart) > 0 {
@@ -46,12 +53,29 @@ func (r *running) reload(ctx context.Context) {
 	if filter, err := logging.ParseFilter(next.LogLevel); err == nil { // it was checked when it was read
 		r.logs.SetFilter(filter)
 	}
-	if err := r.node.SetNodes(ctx, nodePeers(next)); err != nil {
-		r.log.Error("the new nodes were not taken over", "err", err)
-		return
+	before := r.cfg.Nodes
+	r.cfg.Nodes = next.Nodes
+	select {
+	case <-r.ready:
+		if !r.setNodes(ctx) {
+			r.cfg.Nodes = before
+			return false
+		}
+	default:
+		late = true
 	}
-	r.cfg.Nodes, r.cfg.LogLevel = next.Nodes, next.LogLevel
+	r.cfg.LogLevel = next.LogLevel
 	r.log.Info("reloaded the configuration", "changed", strings.Join(changed, ", "))
+	return late
+}
+
+// setNodes tells the node its peers, and reports whether it took them.
+func (r *running) setNodes(ctx context.Context) bool {
+	err := r.node.SetNodes(ctx, nodePeers(r.cfg))
+	if err != nil {
+		r.log.Error("the new nodes were not taken over", "err", err)
+	}
+	return err == nil
 }
 
 // reloadText is a refusal in one line, details included.

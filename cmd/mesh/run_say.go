@@ -24,8 +24,9 @@ func (r *running) sayReady() error {
 	}
 	version := buildVersion().Version
 	cluster := "none"
-	if r.folder != nil {
-		cluster = "folder " + r.folder.Status().Location
+	if r.cluster != nil {
+		s := r.cluster.Status()
+		cluster = strings.TrimSpace(s.Kind + " " + s.Location)
 	}
 	if r.format == logging.JSON {
 		r.log.Info("ready", "version", version, "zone", string(r.cfg.Mesh.Zone), "network", string(r.cfg.NetworkID), "key", r.key.Public(),

@@ -29,8 +29,18 @@ import (
 //	signal NAME WORD            send TERM, INT, HUP or KILL to the background command with that word in its line
 func TestRun(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/run",
+	p := runParams("testdata/run")
+	p.Setup = func(env *testscript.Env) error {
+		setupRun(env)
+		return nil
+	}
+	testscript.Run(t, p)
+}
+
+// runParams are those of scripts that run nodes.
+func runParams(dir string) testscript.Params {
+	return testscript.Params{
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		UpdateScripts:       *update,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -44,17 +54,17 @@ func TestRun(t *testing.T) {
 			"http":     ask,
 			"signal":   sendSignal,
 		},
-		Setup: func(env *testscript.Env) error {
-			env.Setenv("HOME", env.WorkDir)
-			env.Setenv("NO_COLOR", "1")
-			// Ports are whatever is free, on loopback alone, and a lone node waits for nobody.
-			env.Setenv("MESH_BIND_PORT", "0")
-			env.Setenv("MESH_HTTP_BIND_PORT", "0")
-			env.Setenv("MESH_BIND_ADDRESS", "[127.0.0.1]")
-			env.Setenv("MESH_HTTP_BIND_ADDRESS", "127.0.0.1")
-			return nil
-		},
-	})
+	}
+}
+
+func setupRun(env *testscript.Env) {
+	env.Setenv("HOME", env.WorkDir)
+	env.Setenv("NO_COLOR", "1")
+	// Ports are whatever is free, on loopback alone, and a lone node waits for nobody.
+	env.Setenv("MESH_BIND_PORT", "0")
+	env.Setenv("MESH_HTTP_BIND_PORT", "0")
+	env.Setenv("MESH_BIND_ADDRESS", "[127.0.0.1]")
+	env.Setenv("MESH_HTTP_BIND_ADDRESS", "127.0.0.1")
 }
 
 const (

@@ -102,9 +102,12 @@ func (v *statusView) print(ctx context.Context, s mesh.Status, again bool) error
 	case v.format != formatText:
 		return v.e.printValue(v.format, "Status", s)
 	}
-	peers, err := v.client.Peers(ctx)
-	if err != nil {
-		return err
+	var peers []mesh.Peer
+	if !standsBy(s) { // one that does knows of none
+		var err error
+		if peers, err = v.client.Peers(ctx); err != nil {
+			return err
+		}
 	}
 	if again {
 		if err := v.e.printf("\n"); err != nil {
@@ -168,6 +171,8 @@ func lacks(s mesh.Status) string {
 	}
 	switch {
 	case len(parts) > 0:
+	case standsBy(s):
+		parts = []string{"this process stands by; " + orNobody(s.Lease.Holder) + " leads"}
 	case !s.Ready:
 		parts = []string{"the node is not ready"}
 	case s.Peers.Ready < s.Peers.Total:

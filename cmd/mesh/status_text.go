@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"dcp.hiro.io/mesh/internal/kube/lease"
 	"dcp.hiro.io/mesh/internal/mesh"
 )
 
@@ -18,6 +19,9 @@ const (
 
 // statusText is one node in about ten lines: a word, what it is, and what is to be said about it.
 func statusText(e *env, s mesh.Status, peers []mesh.Peer) string {
+	if standsBy(s) {
+		return standbyText(e, s)
+	}
 	t := &statusPrinter{e: e}
 	t.line("zone", string(s.Zone), stylePlain, s.PeerID)
 	t.line("network", string(s.NetworkID), stylePlain, strings.Join(s.Listen, ", "))
@@ -27,6 +31,11 @@ func statusText(e *env, s mesh.Status, peers []mesh.Peer) string {
 	} else {
 		about = append(about, "nothing signed yet")
 	}
+	if s.LeaseHeld != nil && *s.LeaseHeld {
+		about = append(about, "lease held")
+	} else if s.LeaseHeld != nil {
+		about = append(about, "lease not confirmed")
+	}
 	t.line("version", s.Version, stylePlain, about...)
 	t.peers(s, peers)
 	t.replication(s)
@@ -34,6 +43,28 @@ func statusText(e *env, s mesh.Status, peers []mesh.Peer) string {
 	t.line("resources", fmt.Sprintf("%d live", r.Live), stylePlain, counts(
 		count{r.Tombstones, "tombstone", true}, count{r.Contested, "contested", false},
 		count{r.Rejected, "rejected", false}, count{r.DeletesHeld, "delete", true}, count{r.Unmanaged, "unmanaged", false})...)
+	t.cluster(s.Cluster)
+	t.health(s.Findings)
+	return t.b.String()
+}
+
+// standsBy reports whether the process works on nothing because another one of its zone does, or may.
+func standsBy(s mesh.Status) bool {
+	return s.Lease != nil && (s.Lease.State == string(lease.Standby) || s.Lease.State == string(lease.Waiting))
+}
+
+// standbyText is a process that stands by: it has no peers, logs or objects to tell about.
+func standbyText(e *env, s mesh.Status) string {
+	t := &statusPrinter{e: e}
+	t.line("zone", string(s.Zone), stylePlain, s.PeerID)
+	t.line("network", string(s.NetworkID), stylePlain, strings.Join(s.Listen, ", "))
+	t.line("version", s.Version, stylePlain, "up "+span(time.Duration(s.UptimeSeconds*float64(time.Second))))
+	switch since := s.Lease.Since; {
+	case s.Lease.State == string(lease.Standby):
+		t.line("lease", "standby", styleOK, orNobody(s.Lease.Holder)+" leads"+forHowLong(e, &since))
+	default:
+		t.line("lease", "waiting", styleWarn, "the API server has not told who leads"+forHowLong(e, &since))
+	}
 	t.cluster(s.Cluster)
 	t.health(s.Findings)
 	return t.b.String()

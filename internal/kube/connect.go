@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"strings"
@@ -41,6 +42,13 @@ type Connection struct {
 	InCluster bool
 }
 
+// What Connect refuses, beside files that cannot be read.
+var (
+	ErrNoKubeconfig = errors.New("there is no kubeconfig: neither KUBECONFIG nor ~/.kube/config names a cluster")
+	ErrNoContext    = errors.New("the kubeconfig has no such context")
+	ErrNotInPod     = errors.New("this process does not run in a pod, or the pod has no service account token")
+)
+
 // namespaceFile names the pod's namespace, as client-go expects it.
 const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
@@ -53,6 +61,9 @@ func Connect(a Access) (*Connection, error) {
 	var err error
 	if a.InCluster {
 		c.Config, err = rest.InClusterConfig()
+		if errors.Is(err, rest.ErrNotInCluster) || errors.Is(err, fs.ErrNotExist) {
+			return nil, ErrNotInPod
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read the pod's service account: %w", err)
 		}
@@ -62,15 +73,17 @@ func Connect(a Access) (*Connection, error) {
 		rules := clientcmd.NewDefaultClientConfigLoadingRules()
 		loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules,
 			&clientcmd.ConfigOverrides{CurrentContext: a.Context})
-		c.Config, err = loader.ClientConfig()
-		if clientcmd.IsEmptyConfig(err) {
-			return nil, errors.New("there is no kubeconfig: neither KUBECONFIG nor ~/.kube/config names a cluster")
-		}
+		raw, err := loader.RawConfig()
 		if err != nil {
 			return nil, fmt.Errorf("read the kubeconfig: %w", err)
 		}
-		raw, err := loader.RawConfig()
-		if err != nil {
+		if len(raw.Contexts)+len(raw.Clusters) == 0 {
+			return nil, ErrNoKubeconfig
+		}
+		if raw.Contexts[cmp.Or(a.Context, raw.CurrentContext)] == nil {
+			return nil, ErrNoContext
+		}
+		if c.Config, err = loader.ClientConfig(); err != nil {
 			return nil, fmt.Errorf("read the kubeconfig: %w", err)
 		}
 		c.Location = cmp.Or(a.Context, raw.CurrentContext, c.Config.Host)

@@ -27,13 +27,14 @@ const (
 	Merge  Target = "mesh.merge"  // what became of claims: conflicts, held deletions
 	Log    Target = "mesh.log"    // operations, logs and their store
 	Folder Target = "mesh.folder" // manifests read and written
+	Kube   Target = "mesh.kube"   // the Kubernetes cluster: watches, writes, the lease
 	HTTP   Target = "mesh.http"   // health, metrics and the local API
 	Libp2p Target = "libp2p"      // go-libp2p, with its subsystem below: libp2p.swarm2
 	Quic   Target = "quic"        // quic-go
 	Go     Target = "go"          // whatever uses the standard library's loggers
 )
 
-var targets = []Target{Mesh, Net, Sync, Merge, Log, Folder, HTTP, Libp2p, Quic, Go}
+var targets = []Target{Mesh, Net, Sync, Merge, Log, Folder, Kube, HTTP, Libp2p, Quic, Go}
 
 var levelNames = []string{"OFF", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"}
 

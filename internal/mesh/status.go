@@ -31,7 +31,16 @@ type Status struct {
 	Replication   []Replication `json:"replication"`
 	Resources     Resources     `json:"resources"`
 	Cluster       ClusterStatus `json:"cluster"`
+	LeaseHeld     *bool         `json:"leaseHeld"` // null where no other process could work on the same cluster
+	Lease         *LeaseStatus  `json:"lease,omitempty"`
 	Findings      []Finding     `json:"findings"` // what an operator should know, worst first
+}
+
+// LeaseStatus says which of the processes that may work for a zone does.
+type LeaseStatus struct {
+	State  string    `json:"state"`  // Waiting, Standby, Held, Unconfirmed, Lost, Released
+	Holder string    `json:"holder"` // who was last seen to lead; empty: nobody
+	Since  time.Time `json:"since"`
 }
 
 // PeerCounts counts peers by state.
