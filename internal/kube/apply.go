@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 	"unique"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -22,36 +21,37 @@ import (
 // tries is how often a write is tried anew at once because the object changed between the read and the write.
 const tries = 5
 
-// goneEvery is how often it is looked whether an object that is being deleted is gone. A watch tells it sooner.
-const goneEvery = 5 * time.Second
-
-// carryOut does one write. before is what is known of the object; what it returns is what is known afterwards.
-func (c *Cluster) carryOut(ctx context.Context, w replica.Write, before known) (known, error) {
+// carryOut does one write. before is what is known of the object; what it returns is what is known afterwards, and
+// whether anything was written.
+func (c *Cluster) carryOut(ctx context.Context, w replica.Write, before known) (known, bool, error) {
 	e := c.entryOf(w.Object)
-	if e == nil || !e.Apply && (w.Kind == replica.PutReplica || w.Kind == replica.YieldLocal) {
-		return before, finalError{errors.New("no entry of the configuration lets it in")}
+	puts := w.Kind == replica.PutReplica || w.Kind == replica.YieldLocal
+	if e == nil || !e.Apply && puts {
+		return before, false, finalError{errors.New("no entry of the configuration lets it in")}
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*requestTime)
 	defer cancel()
 	t, err := c.types.resolve(ctx, e, e.Version, false)
 	if err != nil {
-		return before, err
+		return before, false, err
+	}
+	if puts && (before.drifted || before.standing == standsNothing) {
+		if wait, rival := c.fights.wait(w.Object); wait > 0 {
+			return before, false, waitError{"it is altered again and again " + byWhom(rival) + "; it is put back less and less often", wait}
+		}
 	}
 	a := &application{c: c, e: e, w: w, t: t, now: before}
-	switch w.Kind {
-	case replica.PutReplica, replica.YieldLocal:
-		if wait, rival := c.fights.wait(w.Object); wait > 0 && before.drifted {
-			return before, waitError{"it is altered again and again " + byWhom(rival) + "; it is put back less and less often", wait}
-		}
+	switch {
+	case puts:
 		err = a.put(ctx)
-	case replica.AdoptLocal:
+	case w.Kind == replica.AdoptLocal:
 		err = a.adopt(ctx)
-	case replica.RemoveReplica, replica.RemoveLocal:
+	case w.Kind == replica.RemoveReplica, w.Kind == replica.RemoveLocal:
 		err = a.remove(ctx)
 	default:
 		err = finalError{fmt.Errorf("unknown kind of write %d", w.Kind)}
 	}
-	return a.now, err
+	return a.now, a.wrote, err
 }
 
 // application is one write under way.
@@ -62,6 +62,8 @@ type application struct {
 	t   served
 	now known          // of the object, kept up to date
 	raw map[string]any // the live object as last read; nil: not read in this application
+
+	wrote bool // now is what a write of ours made of the object
 }
 
 // put makes the object a replica of the claim.
@@ -92,7 +94,12 @@ func (a *application) adopt(ctx context.Context) error {
 		return err
 	}
 	want.bookkeep(object.Bookkeeping{Zone: a.c.cfg.Zone, Version: a.w.Version, Epoch: a.w.Epoch})
-	return a.make(ctx, want, func() error { return nil }, standsLocal)
+	return a.make(ctx, want, func() error {
+		if a.now.standing == standsLocal {
+			return errOurs
+		}
+		return nil
+	}, standsLocal)
 }
 
 // unlabel takes the bookkeeping labels off a replica that nobody states any more.
@@ -177,7 +184,9 @@ func (a *application) make(ctx context.Context, want *wanted, may func() error, 
 		}
 	}
 	for range tries {
-		if err := may(); err != nil {
+		if err := may(); errors.Is(err, errOurs) {
+			return nil
+		} else if err != nil {
 			return err
 		}
 		var got map[string]any
@@ -192,6 +201,7 @@ func (a *application) make(ctx context.Context, want *wanted, may func() error, 
 			return a.finish(ctx, want, got, becomes)
 		case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err) && a.now.standing != standsNothing,
 			a.raw == nil && a.now.standing != standsNothing && (apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)):
+			a.c.cfg.Metrics.conflict()
 			if err := a.look(ctx); err != nil { // it isn't what the watch had shown
 				return err
 			}
@@ -369,6 +379,7 @@ func (a *application) finish(ctx context.Context, want *wanted, got map[string]a
 			return fmt.Errorf("write the status: %w", err)
 		}
 	}
+	a.reportDropped(want, got)
 	if want.version != a.e.Version { // what is compared later comes in the version of the entry
 		t, err := a.c.types.resolve(ctx, a.e, a.e.Version, false)
 		if err != nil {
@@ -379,8 +390,6 @@ func (a *application) finish(ctx context.Context, want *wanted, got map[string]a
 			return err
 		}
 		got = live.Object
-	} else {
-		a.reportDropped(want, got)
 	}
 	return a.took(got, want.owned, becomes)
 }
@@ -393,6 +402,10 @@ func (a *application) reportDropped(want *wanted, got map[string]any) {
 	sections := want.sections
 	if a.e.Group == "" && a.e.Kind == "Secret" {
 		sections = without(sections, "stringData") // is written, never read
+	}
+	if want.status != nil {
+		sections = without(sections, "status")
+		sections["status"] = want.status
 	}
 	tree, err := object.FromValues(runtimeCopy(got))
 	if err != nil {
@@ -407,6 +420,7 @@ func (a *application) reportDropped(want *wanted, got map[string]any) {
 
 // took takes in an answer of the API server.
 func (a *application) took(got map[string]any, owned unique.Handle[string], becomes standing) error {
+	a.wrote = true
 	meta := section(got, "metadata")
 	a.now.uid, a.now.version = text(meta, "uid"), number(text(meta, "resourceVersion"))
 	a.now.standing, a.now.owned, a.now.shape = becomes, owned, shapeOf(got)
@@ -479,6 +493,6 @@ func (a *application) delete(ctx context.Context, unchanged bool) error {
 	} else if _, terr := a.c.types.resolve(ctx, a.e, a.e.Version, !a.e.lasting()); terr != nil {
 		return terr // the type is gone: the object will be back with it, or not
 	}
-	a.now = known{standing: standsNothing}
+	a.now, a.wrote = known{standing: standsNothing}, true
 	return nil
 }

@@ -3,12 +3,16 @@ package kube
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"dcp.hiro.io/mesh/internal/mesh"
 )
 
 // reasonOf names the problem behind an error of a request; otherwise is for those that are no matter of access.
@@ -16,7 +20,7 @@ func reasonOf(err error, otherwise string) string {
 	var dial *net.OpError
 	var request *url.Error
 	switch {
-	case errors.Is(err, errNotServed):
+	case errors.Is(err, errNotServed), apierrors.IsMethodNotSupported(err):
 		return ReasonTypeNotServed
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
 		return ReasonForbidden
@@ -51,36 +55,63 @@ func namespaceMissing(err error) bool {
 	return d != nil && d.Kind == "namespaces"
 }
 
-// quiet words an answer of the API server without what it quotes of the object: a validation error may show the
-// value of a field, and the object may be a Secret.
-func quiet(err error) string {
+// answered reports whether an error is an answer of the API server, not the want of one.
+func answered(err error) bool {
 	var status apierrors.APIStatus
-	if !errors.As(err, &status) || !apierrors.IsInvalid(err) {
+	return errors.As(err, &status)
+}
+
+// quiet words the error of a request about an object without what it quotes of the object: a validation error may
+// show the value of a field, a webhook or a policy whatever it likes, and the object may be a Secret.
+func quiet(k mesh.ObjectKey, err error) string {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
 		return err.Error()
 	}
-	d := status.Status().Details
+	s := status.Status()
+	secret := k.Group == "" && k.Kind == "Secret"
+	switch {
+	case apierrors.IsInvalid(err):
+		return "the API server finds it invalid" + causes(s.Details, secret)
+	case !secret, byRBAC.MatchString(s.Message):
+		return err.Error()
+	}
+	return fmt.Sprintf("the API server refuses it: %d %s", s.Code, clipName(string(s.Reason)))
+}
+
+// byRBAC matches how kube-apiserver's RBAC words a refusal, which holds names only.
+var byRBAC = regexp.MustCompile(`^[a-z.]+ "[^"]*" is forbidden: User "[^"]*" cannot [a-z]+ resource "[a-z/]+" in API group "[a-z0-9.-]*"( in the namespace "[^"]*"| at the cluster scope)$`)
+
+// causes lists the fields that were found invalid, and why unless that may quote a Secret.
+func causes(d *metav1.StatusDetails, secret bool) string {
 	if d == nil || len(d.Causes) == 0 {
-		return "the API server finds it invalid"
+		return ""
 	}
 	var parts []string
 	for _, c := range d.Causes[:min(len(d.Causes), 3)] {
-		msg := c.Message
-		if c.Type == metav1.CauseTypeFieldValueInvalid || c.Type == metav1.CauseTypeFieldValueNotSupported || c.Type == metav1.CauseTypeTypeInvalid {
-			msg = unquoteValue(msg)
+		why := c.Message
+		switch {
+		case secret:
+			why = clipName(string(c.Type))
+		case c.Type != metav1.CauseTypeFieldValueRequired && c.Type != metav1.CauseTypeForbidden:
+			why = unquoteValue(why)
 		}
-		parts = append(parts, c.Field+": "+msg)
+		if c.Field != "" {
+			why = c.Field + ": " + why
+		}
+		parts = append(parts, why)
 	}
-	return "the API server finds it invalid: " + strings.Join(parts, "; ")
+	return ": " + strings.Join(parts, "; ")
 }
 
-// unquoteValue drops the value from "Invalid value: VALUE: reason".
+// unquoteValue drops the value from "Invalid value: VALUE: reason" and its like. Other texts stay.
 func unquoteValue(msg string) string {
-	head, rest, ok := strings.Cut(msg, ": ")
-	if !ok {
+	head, rest, ok := strings.Cut(msg, " value: ")
+	if !ok || strings.ContainsAny(head, " :") {
 		return msg
 	}
 	if i := strings.LastIndex(rest, ": "); i >= 0 {
-		return head + ": " + rest[i+2:]
+		return head + " value: " + rest[i+2:]
 	}
-	return head
+	return head + " value"
 }

@@ -43,8 +43,9 @@ type known struct {
 
 // sighting is something seen of an object.
 type sighting struct {
-	live map[string]any // nil: it is not there any more
-	from uint8
+	live  map[string]any // nil: it is not there any more
+	from  uint8
+	asked bool // the engine waits for a report about it
 }
 
 // ownedKeys names labels and annotations that mesh wrote, "l/" and "a/" before each, and shape what of a live
@@ -89,7 +90,7 @@ func (c *Cluster) at(k mesh.ObjectKey) *known {
 
 // forgetIfEmpty drops an entry that says nothing any more. mu is held.
 func (c *Cluster) forgetIfEmpty(k mesh.ObjectKey) {
-	if x := c.index[k]; x != nil && x.standing == standsNothing && !x.busy && x.base.IsZero() {
+	if x := c.index[k]; x != nil && x.standing == standsNothing && !x.busy {
 		delete(c.index, k)
 	}
 }
@@ -98,15 +99,16 @@ func (c *Cluster) forgetIfEmpty(k mesh.ObjectKey) {
 // object of ours has to be proven first. mu is held.
 func (c *Cluster) absent(k mesh.ObjectKey, x *known) {
 	was := x.standing
-	x.standing, x.from, x.uid, x.version, x.seen = standsNothing, 0, "", 0, mesh.Hash{}
+	zone := x.zone
+	*x = known{busy: x.busy, later: x.later}
 	c.problems.clear(subject{k, topicObject})
 	switch was {
 	case standsReplica:
-		x.told, x.drifted = true, true
-		c.out.add(replica.ReplicaSeen{Object: k, Zone: x.zone})
-		c.writes.hurry(k)
+		c.out.add(replica.ReplicaSeen{Object: k, Zone: zone})
+		if !c.writes.hurry(k) {
+			c.fights.altered(k, "") // nobody here wanted it to go
+		}
 	case standsLocal:
-		x.told = false
 		c.proofs.suspect(k)
 	}
 	c.forgetIfEmpty(k)

@@ -66,6 +66,7 @@ type Config struct {
 	// Nil: none does.
 	Secret func([]byte) bool
 
+	Metrics *Metrics     // nil: nothing is counted
 	Writers int          // writes under way at once; default 16
 	Logger  *slog.Logger // nil: discard
 }
@@ -176,6 +177,8 @@ func (c *Cluster) Restore(placed []oplog.Placed) {
 // its error. sink is called by one goroutine at a time, with inputs in the order in which things were seen.
 // Run is called once.
 func (c *Cluster) Run(ctx context.Context, sink func(context.Context, ...replica.Input) error) error {
+	c.writes.begin()
+	c.proofs.begin()
 	group, inner := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.out.run(inner, &c.gate, sink) })
 	group.Go(func() error {

@@ -47,32 +47,59 @@ func (c *Cluster) observe(e *entry, live map[string]any, from uint8, asked bool)
 	if !ok {
 		return
 	}
-	meta := section(live, "metadata")
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.proofs.seen(k, true) || asked {
+		c.problems.clear(subject{k, topicProof})
+	}
+	if !c.take(e, live, from, asked) && asked {
+		c.proofs.ask(k, true)
+	}
+}
+
+// take does so under mu, which is held. It returns false if the state is older than what is known: there was nothing
+// to report then.
+func (c *Cluster) take(e *entry, live map[string]any, from uint8, asked bool) bool {
+	k, ok := e.keyOf(live)
+	if !ok {
+		return true
+	}
+	meta := section(live, "metadata")
+	uid, v := text(meta, "uid"), number(text(meta, "resourceVersion"))
 	x := c.at(k)
 	defer c.forgetIfEmpty(k)
-	if x.busy {
-		x.later = &sighting{live, from}
-		if asked {
-			c.proofs.ask(k, true)
-		}
-		return
-	}
-	uid, v := text(meta, "uid"), number(text(meta, "resourceVersion"))
-	if uid == x.uid && v != 0 && v <= x.version && (x.told || v < x.version) && !asked {
-		x.from |= from
-		return // nothing new, or older than what is known
-	}
-	if uid == x.uid && v < x.version && v != 0 {
-		return // asked, but a newer state is on its way
-	}
 	x.from |= from
+	if x.busy {
+		x.keep(&sighting{live, from, asked})
+		return true
+	}
+	if v < x.version && v != 0 { // versions are comparable also between objects that had one name one after the other
+		return false
+	}
+	if uid == x.uid && v == x.version && v != 0 && x.told && !asked {
+		return true
+	}
 	if zone, is := c.replicaOf(x, meta, uid); is {
 		c.observeReplica(e, k, x, live, zone, asked)
-		return
+	} else {
+		c.observeLocal(e, k, x, live, asked)
 	}
-	c.observeLocal(e, k, x, live, asked)
+	return true
+}
+
+// keep remembers what is seen during a write: the newest state, and whether the engine waits for a report.
+func (x *known) keep(s *sighting) {
+	if old := x.later; old != nil {
+		s.asked = s.asked || old.asked
+		if s.live != nil && old.live != nil && versionOf(s.live) < versionOf(old.live) {
+			s.live = old.live
+		}
+	}
+	x.later = s
+}
+
+func versionOf(live map[string]any) uint64 {
+	return number(text(section(live, "metadata"), "resourceVersion"))
 }
 
 // replicaOf tells a replica: it is the very object that was written, or mesh wrote the label that names its zone.
@@ -280,13 +307,13 @@ func (c *Cluster) observeLocal(e *entry, k mesh.ObjectKey, x *known, live map[st
 	wasLocal := x.standing == standsLocal
 	x.owned = ownedHere(meta)
 	x.shape = shapeOf(live)
-	private := c.private(k, live, set)
-	tree, err := object.FromValues(live)
 	var o object.Object
-	if err == nil {
-		o, err = object.Parse(tree, e.opt)
+	var err error
+	matches := e.Publish && e.selector.Matches(set) && c.cfg.Publishes(k) && !c.private(k, live, set)
+	if matches { // only then is it worth the work
+		o, err = parse(live, e.opt)
+		matches = !e.excludes(o.Excluded)
 	}
-	matches := e.Publish && c.cfg.Publishes(k) && e.selector.Matches(set) && !private && !e.excludes(o.Excluded)
 	if !matches {
 		x.standing, x.told = standsNothing, false
 		x.uid, x.version = uid, v

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"dcp.hiro.io/mesh/internal/replica"
@@ -66,7 +67,8 @@ func (o *outbox) take() []replica.Input {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	n := min(len(o.list), outboxBatch)
-	batch := o.list[:n:n]
+	batch := slices.Clone(o.list[:n])
+	clear(o.list[:n]) // payloads go when the engine is done with them
 	o.list = o.list[n:]
 	if len(o.list) == 0 {
 		o.list = nil

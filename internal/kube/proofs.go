@@ -32,12 +32,34 @@ type proofs struct {
 type proof struct {
 	asked bool      // the engine wants an answer whatever it is
 	since time.Time // seems gone since
+	// turn grows with every question and with everything seen of the object: what a read brings is worth nothing
+	// if the object was seen to change, end or begin while the read was under way.
+	turn int
+	// typeGone: its type was removed meanwhile, and the object with it. That is no deletion by anybody, also when
+	// the type is back.
+	typeGone bool
 }
 
-func newProofs() *proofs {
-	return &proofs{due: map[mesh.ObjectKey]*proof{}, queue: newQueue()}
+func newProofs() *proofs { return &proofs{due: map[mesh.ObjectKey]*proof{}} }
+
+// begin lets the questions that came before Run be answered.
+func (p *proofs) begin() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue = newQueue()
+	for k := range p.due {
+		p.queue.Add(k)
+	}
 }
 
+// add queues an object. mu is held.
+func (p *proofs) add(k mesh.ObjectKey) {
+	if p.queue != nil {
+		p.queue.Add(k)
+	}
+}
+
+// newQueue starts goroutines, which end with its shutdown.
 func newQueue() workqueue.TypedRateLimitingInterface[mesh.ObjectKey] {
 	return workqueue.NewTypedRateLimitingQueue(
 		workqueue.NewTypedItemExponentialFailureRateLimiter[mesh.ObjectKey](firstRetry, lastRetry))
@@ -49,6 +71,7 @@ func (p *proofs) at(k mesh.ObjectKey) *proof {
 		x = &proof{since: time.Now()}
 		p.due[k] = x
 	}
+	x.turn++
 	return x
 }
 
@@ -56,35 +79,62 @@ func (p *proofs) at(k mesh.ObjectKey) *proof {
 // after it.
 func (p *proofs) ask(k mesh.ObjectKey, now bool) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.at(k).asked = true
-	p.mu.Unlock()
 	if now {
-		p.queue.Add(k)
+		p.add(k)
 	}
 }
 
 // suspect has it proven that an object is gone.
 func (p *proofs) suspect(k mesh.ObjectKey) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.at(k)
-	p.mu.Unlock()
-	p.queue.Add(k)
+	p.add(k)
+}
+
+// lose notes that an object went with its type. It is looked for when the type is back.
+func (p *proofs) lose(k mesh.ObjectKey) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.at(k).typeGone = true
+}
+
+// seen notes that something was seen of an object: reads under way are outdated. It returns whether anybody waits
+// for an answer.
+func (p *proofs) seen(k mesh.ObjectKey, alive bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	x := p.due[k]
+	if x == nil {
+		return false
+	}
+	x.turn++
+	if alive {
+		x.typeGone = false
+	}
+	return true
+}
+
+// still reports whether nothing was asked or seen since a question was taken.
+func (p *proofs) still(k mesh.ObjectKey, x proof) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.due[k]
+	return now != nil && *now == x
 }
 
 // wants reports whether the engine asked about an object that a list shows, and takes that for answered.
-func (p *proofs) wants(e *entry, live map[string]any) bool {
+func (p *proofs) wants(k mesh.ObjectKey) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.due) == 0 {
+	x := p.due[k]
+	if x == nil {
 		return false
 	}
-	k, ok := e.keyOf(live)
-	if !ok || p.due[k] == nil {
-		return false
-	}
-	asked := p.due[k].asked
 	delete(p.due, k)
-	return asked
+	return x.asked
 }
 
 // hurry has all that wait tried again now: something has changed.
@@ -93,7 +143,7 @@ func (p *proofs) hurry() {
 	defer p.mu.Unlock()
 	for k := range p.due {
 		p.queue.Forget(k)
-		p.queue.Add(k)
+		p.add(k)
 	}
 }
 
@@ -124,6 +174,12 @@ func (p *proofs) answered(k mesh.ObjectKey, x proof) {
 		delete(p.due, k)
 	}
 	p.mu.Unlock()
+	p.queue.Forget(k)
+	p.queue.Done(k)
+}
+
+// park leaves a question open until something happens to its type.
+func (p *proofs) park(k mesh.ObjectKey) {
 	p.queue.Forget(k)
 	p.queue.Done(k)
 }

@@ -26,44 +26,67 @@ func (c *Cluster) answer(ctx context.Context, k mesh.ObjectKey, x proof) {
 		return
 	}
 	live, err := c.read(ctx, e, k)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if errors.Is(err, errNotServed) {
+		c.proofs.lose(k) // goes on below: still does not hold any more
+	}
 	switch {
-	case err == nil:
-		c.problems.clear(subject{k, topicProof})
-		c.proofs.answered(k, x)
-		c.observe(e, live, 0, x.asked)
-	case errors.Is(err, errAbsent):
-		if wait := time.Until(x.since.Add(proofGrace)); !e.lasting() && wait > 0 {
-			c.proofs.after(k, wait)
-			return
-		}
-		c.problems.clear(subject{k, topicProof})
-		c.proofs.answered(k, x)
-		c.gone(k)
-	default:
+	case err != nil && !errors.Is(err, errAbsent):
 		if ctx.Err() == nil {
-			c.problems.put(subject{k, topicProof}, reasonOf(err, ReasonNotProven), "whether it exists can't be told: "+err.Error())
+			c.problems.put(subject{k, topicProof}, reasonOf(err, ReasonNotProven), "whether it exists can't be told: "+quiet(k, err))
 		}
 		c.proofs.later(k)
+	case !c.proofs.still(k, x):
+		c.proofs.later(k) // answered meanwhile, or it has changed since
+	case err == nil:
+		c.problems.clear(subject{k, topicProof})
+		if c.take(e, live, 0, x.asked) {
+			c.proofs.answered(k, x)
+		} else {
+			c.proofs.later(k)
+		}
+	case x.typeGone:
+		c.lost(k)
+		c.proofs.park(k)
+	case !e.lasting() && time.Until(x.since.Add(proofGrace)) > 0:
+		c.proofs.after(k, time.Until(x.since.Add(proofGrace)))
+	default:
+		c.problems.clear(subject{k, topicProof})
+		c.proofs.answered(k, x)
+		c.gone(e, k)
 	}
 }
 
-// gone reports an object that is proven not to exist.
-func (c *Cluster) gone(k mesh.ObjectKey) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// gone reports an object that is proven not to exist. mu is held.
+func (c *Cluster) gone(e *entry, k mesh.ObjectKey) {
 	x := c.at(k)
 	if x.busy {
-		x.later = &sighting{}
-		c.proofs.ask(k, true)
+		x.later = &sighting{asked: true}
 		return
 	}
 	if x.standing == standsReplica {
 		c.absent(k, x)
+		x = c.at(k)
 	}
 	x.standing, x.told, x.uid, x.version = standsNothing, false, "", 0
-	c.out.add(replica.LocalGone{Object: k})
+	if e.Publish && c.cfg.Publishes(k) {
+		c.out.add(replica.LocalGone{Object: k})
+	} else { // nothing flows out here, not even a deletion
+		c.out.add(replica.LocalUnmatched{Object: k})
+	}
 	c.problems.clear(subject{k, topicObject})
 	c.forgetIfEmpty(k)
+}
+
+// lost takes in that the type of an object is back without the object. Its replicas elsewhere may be all that is left
+// of it, so nobody is told that it was deleted. mu is held.
+func (c *Cluster) lost(k mesh.ObjectKey) {
+	if x := c.index[k]; x != nil && x.standing == standsReplica && !x.busy {
+		c.absent(k, x)
+	}
+	c.problems.put(subject{k, topicProof}, ReasonNotProven,
+		"its type was removed and came back without it; that counts as no deletion: create it again, and delete it if it is to go everywhere")
 }
 
 // errAbsent says that a live read found nothing while its type is served.

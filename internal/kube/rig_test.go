@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -17,7 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
 
 	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/kube"
@@ -45,6 +45,9 @@ type rig struct {
 	ns      string
 	user    dynamic.Interface // somebody else who works on the cluster
 	cluster *kube.Cluster
+	traffic *traffic
+	conn    *kube.Connection
+	config  kube.Config
 	witness *memoryWitness
 	claims  *claims
 	stop    func()
@@ -88,11 +91,93 @@ func (m *memoryWitness) WriteWitness(_ context.Context, w event.Witness) error {
 	return m.err
 }
 
-// access is a connection as an administrator's kubeconfig gives it.
-func access(t *testing.T, s *kubetest.Server) *kube.Connection {
+// traffic sees the requests of an adapter, discovery left out. It may send them as another user, and meddle.
+type traffic struct {
+	mu    sync.Mutex
+	user  string // empty: the administrator
+	sent  []string
+	// before is called before a request is sent; an error is what becomes of it. Nil: nothing.
+	before func(*http.Request) error
+}
+
+type transport struct {
+	*traffic
+	next http.RoundTripper
+}
+
+func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	t.mu.Lock()
+	user, before := t.user, t.before
+	if path := strings.Trim(req.URL.Path, "/"); strings.Count(path, "/") > 1 && !(strings.HasPrefix(path, "apis/") && strings.Count(path, "/") == 2) {
+		verb := req.Method
+		if req.URL.Query().Get("watch") != "" {
+			verb = "WATCH"
+		} else if req.Method == http.MethodGet && req.URL.Query().Has("limit") {
+			verb = "LIST"
+		}
+		t.sent = append(t.sent, verb+" "+req.URL.Path)
+	}
+	t.mu.Unlock()
+	if before != nil {
+		if err := before(req); err != nil {
+			return nil, err
+		}
+	}
+	if user != "" {
+		req = req.Clone(req.Context())
+		req.Header.Set("Impersonate-User", user)
+	}
+	return t.next.RoundTrip(req)
+}
+
+// about lists the requests that name something, LIST and WATCH left out.
+func (t *traffic) about(what string) []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var out []string
+	for _, s := range t.sent {
+		if strings.Contains(s, what) && !strings.HasPrefix(s, "LIST") && !strings.HasPrefix(s, "WATCH") {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// writes counts the requests that change something.
+func (t *traffic) writes() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := 0
+	for _, s := range t.sent {
+		if strings.HasPrefix(s, "P") || strings.HasPrefix(s, "DELETE") {
+			n++
+		}
+	}
+	return n
+}
+
+func (t *traffic) meddle(before func(*http.Request) error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.before = before
+}
+
+// reset forgets what was sent.
+func (t *traffic) reset() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sent = nil
+}
+
+// connect is a connection as an administrator's kubeconfig gives it.
+func connect(t *testing.T, s *kubetest.Server, tr *traffic) *kube.Connection {
 	t.Helper()
 	t.Setenv("KUBECONFIG", s.Kubeconfig(t))
-	c, err := kube.Connect(kube.Access{UserAgent: "mesh-test"})
+	a := kube.Access{UserAgent: "mesh-test"}
+	if tr != nil {
+		a.Wrap = func(next http.RoundTripper) http.RoundTripper { return transport{tr, next} }
+	}
+	c, err := kube.Connect(a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,44 +188,72 @@ func access(t *testing.T, s *kubetest.Server) *kube.Connection {
 func newRig(t *testing.T, s *kubetest.Server, entries ...kube.Entry) *rig {
 	t.Helper()
 	r := &rig{
-		t: t, server: s, ns: s.Namespace(t), witness: &memoryWitness{},
-		claims: &claims{of: map[mesh.ClaimRef][]byte{}}, news: make(chan struct{}, 1),
+		t: t, server: s, ns: s.Namespace(t), witness: &memoryWitness{}, traffic: &traffic{},
+		claims: &claims{of: map[mesh.ClaimRef][]byte{}},
 	}
-	conn := access(t, s)
-	user := rest.CopyConfig(conn.Config)
-	user.UserAgent = "kubectl"
+	user := connect(t, s, nil)
+	user.Config.UserAgent = "kubectl"
 	var err error
-	if r.user, err = dynamic.NewForConfig(user); err != nil {
+	if r.user, err = dynamic.NewForConfig(user.Config); err != nil {
 		t.Fatal(err)
 	}
 	for i := range entries {
 		if entries[i].Namespaces == nil {
 			entries[i].Namespaces = []string{r.ns}
 		}
+		if slices.Equal(entries[i].Namespaces, everywhere) {
+			entries[i].Namespaces = nil
+		}
 	}
-	r.cluster, err = kube.New(kube.Config{
-		Conn: conn, Zone: "east", Entries: entries, Reader: r.claims, Witness: r.witness,
+	r.conn = connect(t, s, r.traffic)
+	r.config = kube.Config{
+		Conn: r.conn, Zone: "east", Entries: entries, Reader: r.claims, Witness: r.witness,
 		Secret: func(b []byte) bool { return string(b) == "this node's key" },
-	})
-	if err != nil {
-		t.Fatal(err)
+	}
+	r.fresh()
+	return r
+}
+
+// everywhere, as the namespaces of an entry, is no namespace in particular.
+var everywhere = []string{"*"}
+
+// fresh makes an adapter anew, as after a restart of the process. Changes say what is different.
+func (r *rig) fresh(changes ...func(*kube.Config)) *rig {
+	r.t.Helper()
+	if r.stop != nil {
+		r.stop()
+	}
+	for _, change := range changes {
+		change(&r.config)
+	}
+	r.mu.Lock()
+	r.inputs, r.taken, r.news = nil, 0, make(chan struct{}, 1)
+	r.mu.Unlock()
+	var err error
+	if r.cluster, err = kube.New(r.config); err != nil {
+		r.t.Fatal(err)
 	}
 	return r
 }
 
 // both is an entry for ConfigMaps in both directions.
-func both() kube.Entry { return kube.Entry{Version: "v1", Kind: "ConfigMap", Publish: true, Apply: true} }
+func both() kube.Entry {
+	return kube.Entry{Version: "v1", Kind: "ConfigMap", Publish: true, Apply: true}
+}
 
 func (r *rig) start() *rig {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
+	r.mu.Lock()
+	news := r.news
+	r.mu.Unlock()
 	go func() {
 		done <- r.cluster.Run(ctx, func(_ context.Context, in ...replica.Input) error {
 			r.mu.Lock()
 			r.inputs = append(r.inputs, in...)
 			r.mu.Unlock()
 			select {
-			case r.news <- struct{}{}:
+			case news <- struct{}{}:
 			default:
 			}
 			return nil
@@ -347,5 +460,3 @@ func (r *rig) problem(reason string) mesh.Problem {
 	})
 	return found
 }
-
-

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -43,11 +44,14 @@ func (c *Cluster) watch(ctx context.Context, group *errgroup.Group) {
 // follow lists and watches one source until ctx ends.
 func (c *Cluster) follow(ctx context.Context, s *source) {
 	wait := backoff{first: 250 * time.Millisecond, most: 15 * time.Second}
-	about := subject{topic: "watch " + s.entry.String() + " " + s.namespace + " " + s.selector}
-	for ctx.Err() == nil {
+	for failures, first := 0, true; ctx.Err() == nil; first = false {
+		if !first {
+			c.cfg.Metrics.restart()
+		}
 		begun := time.Now()
-		err := c.round(ctx, s, about)
-		if s.synced() {
+		err := c.round(ctx, s)
+		listed := s.live
+		if listed {
 			s.lost()
 		}
 		if ctx.Err() != nil {
@@ -56,32 +60,76 @@ func (c *Cluster) follow(ctx context.Context, s *source) {
 		if time.Since(begun) > wait.most {
 			wait.reset()
 		}
+		if failures++; listed {
+			failures = 0
+		}
 		switch {
-		case err == nil, apierrors.IsResourceExpired(err), apierrors.IsGone(err):
-			if err != nil && wait.next == 0 {
+		case err == nil:
+		case apierrors.IsResourceExpired(err), apierrors.IsGone(err):
+			if wait.next == 0 {
 				wait.next = time.Millisecond // the first time at once
 				continue
 			}
-		case errors.Is(err, errNotServed):
-			c.problems.put(about, ReasonTypeNotServed, s.what()+": "+err.Error())
-			s.entry.away.Store(false)
-			c.settle(s)
-			if !(&backoff{first: missingEvery, most: missingEvery}).sleep(ctx) {
-				return
-			}
-			continue
-		case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
-			c.problems.put(about, ReasonForbidden, s.what()+": "+err.Error())
-			s.entry.away.Store(false)
-			c.settle(s)
 		default:
-			c.problems.put(about, reasonOf(err, ReasonListFailed), s.what()+": "+err.Error())
-			s.entry.away.Store(true)
+			c.trouble(s, err, failures)
+			if errors.Is(err, errNotServed) {
+				wait = backoff{first: missingEvery, most: missingEvery}
+			} else if wait.most == missingEvery {
+				wait = backoff{first: 250 * time.Millisecond, most: 15 * time.Second}
+			}
 		}
 		if !wait.sleep(ctx) {
 			return
 		}
 	}
+}
+
+// trouble shows why a source can't be followed. One that has nothing to list, as far as can be told, doesn't keep the
+// others waiting.
+func (c *Cluster) trouble(s *source, err error, failures int) {
+	away, settled := false, true
+	reason := reasonOf(err, ReasonListFailed)
+	switch {
+	case errors.Is(err, errNotServed):
+		c.typeGone(s)
+	case errors.Is(err, errMisfit), apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
+	default:
+		away = true
+		// An API server that answers others and not this one has a defect of this type: a conversion that doesn't
+		// work, an aggregated API that is away.
+		settled = failures >= brokenAfter && answered(err) && c.othersLive()
+	}
+	c.problems.put(s.about(), reason, s.what()+": "+err.Error())
+	s.entry.away.Store(away)
+	if settled {
+		c.settle(s)
+	}
+}
+
+// brokenAfter is how many answers in a row that are none make a type a broken one: some 10 seconds.
+const brokenAfter = 6
+
+// othersLive reports whether anything at all is being watched.
+func (c *Cluster) othersLive() bool {
+	return slices.ContainsFunc(c.entries, func(e *entry) bool { return e.synced.Load() > 0 })
+}
+
+// typeGone takes in that the type of a source is not served any more. Its objects went with it, which is no deletion
+// by anybody.
+func (c *Cluster) typeGone(s *source) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for k, x := range c.index {
+		if x.standing == standsLocal && s.shows(k) && !x.busy {
+			c.proofs.lose(k)
+			delete(c.index, k)
+		}
+	}
+}
+
+// about is the subject of what keeps a source from being followed.
+func (s *source) about() subject {
+	return subject{topic: "watch " + s.entry.String() + " " + s.namespace + " " + s.selector}
 }
 
 func (s *source) what() string {
@@ -90,8 +138,6 @@ func (s *source) what() string {
 	}
 	return "watch " + s.entry.String() + " in " + s.namespace
 }
-
-func (s *source) synced() bool { return s.live }
 
 func (s *source) found() {
 	s.live = true
@@ -104,7 +150,7 @@ func (s *source) lost() {
 }
 
 // round lists once and then watches until the watch can't be resumed, which is no error.
-func (c *Cluster) round(ctx context.Context, s *source, about subject) error {
+func (c *Cluster) round(ctx context.Context, s *source) error {
 	t, err := c.types.resolve(ctx, s.entry, s.entry.Version, true)
 	if err != nil {
 		return err
@@ -117,7 +163,6 @@ func (c *Cluster) round(ctx context.Context, s *source, about subject) error {
 	if err != nil {
 		return s.explain(err)
 	}
-	c.problems.clear(about)
 	s.entry.away.Store(false)
 	s.found()
 	c.settle(s)
@@ -141,8 +186,11 @@ func (s *source) api(d dynamic.Interface, t served) (dynamic.ResourceInterface, 
 	case t.namespaced:
 		return r.Namespace(s.namespace), nil
 	}
-	return nil, errors.New("its objects are in no namespace, but its entry names namespaces")
+	return nil, errMisfit
 }
+
+// errMisfit says that an entry can't be followed as it is.
+var errMisfit = errors.New("its objects are in no namespace, but its entry names namespaces")
 
 // list reports all that exists, and what is known and doesn't exist any more.
 func (c *Cluster) list(ctx context.Context, s *source, api dynamic.ResourceInterface) (version string, err error) {
@@ -166,8 +214,8 @@ func (c *Cluster) list(ctx context.Context, s *source, api dynamic.ResourceInter
 			live := page.Items[i].Object
 			if k, ok := s.entry.keyOf(live); ok {
 				listed[k] = struct{}{}
+				c.observe(s.entry, live, s.bit, c.proofs.wants(k))
 			}
-			c.observe(s.entry, live, s.bit, c.proofs.wants(s.entry, live))
 			page.Items[i].Object = nil // so that a page is not kept whole while the engine is busy
 			c.out.waitRoom(ctx)
 		}
@@ -200,7 +248,7 @@ func (c *Cluster) vanished(e *entry, k mesh.ObjectKey, x *known, bit uint8) {
 	switch {
 	case x.from != 0:
 	case x.busy:
-		x.later = &sighting{from: bit}
+		x.keep(&sighting{})
 	case e.Selector != "":
 		c.proofs.suspect(k)
 	default:
@@ -213,19 +261,25 @@ func (c *Cluster) resume(ctx context.Context, s *source, api dynamic.ResourceInt
 	wait := backoff{first: 100 * time.Millisecond, most: 5 * time.Second}
 	about := subject{topic: "watch again " + s.entry.String() + " " + s.namespace + " " + s.selector}
 	defer c.problems.clear(about)
+	var away bool
 	for again := false; ctx.Err() == nil; again = true {
 		var rewound bool
 		var err error
 		if again {
+			c.cfg.Metrics.restart()
 			rewound, err = c.stillThere(ctx, s, api)
 		}
-		if rewound {
+		// Who was away may have come back from a backup, and have grown beyond the version seen last: then nothing
+		// but a list tells what is different.
+		if rewound || err == nil && away {
+			s.entry.away.Store(false)
 			return nil
 		}
 		if err == nil {
 			err = c.stream(ctx, s, api, &version, func() {
 				wait.reset()
 				c.problems.clear(about)
+				c.problems.clear(s.about())
 				s.entry.away.Store(false)
 			})
 		}
@@ -240,6 +294,7 @@ func (c *Cluster) resume(ctx context.Context, s *source, api dynamic.ResourceInt
 		}
 		c.problems.put(about, reasonOf(err, ReasonListFailed), s.what()+": "+err.Error())
 		s.entry.away.Store(true)
+		away = away || !answered(err)
 		if !wait.sleep(ctx) {
 			return nil
 		}
@@ -301,7 +356,9 @@ var errRelist = errors.New("list anew")
 func (c *Cluster) deleted(e *entry, k mesh.ObjectKey, uid string, bit uint8) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if x := c.index[k]; x != nil && x.uid == uid {
+	c.proofs.seen(k, false)
+	// While a write is under way the object may be the one that it made, whose UID is not known here yet.
+	if x := c.index[k]; x != nil && (x.busy || x.uid == uid) {
 		c.vanished(e, k, x, bit)
 	}
 }

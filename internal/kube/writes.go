@@ -26,26 +26,44 @@ type write struct {
 	lastErr string
 }
 
-func newWrites() *writes { return &writes{queue: newQueue(), of: map[mesh.ObjectKey]*write{}} }
+func newWrites() *writes { return &writes{of: map[mesh.ObjectKey]*write{}} }
+
+// begin lets the writes that came before Run be carried out.
+func (w *writes) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queue = newQueue()
+	for k := range w.of {
+		w.queue.Add(k)
+	}
+}
+
+// now has an object's write tried now. mu is held.
+func (w *writes) now(k mesh.ObjectKey) {
+	if w.queue != nil {
+		w.queue.Forget(k)
+		w.queue.Add(k)
+	}
+}
 
 func (w *writes) add(list []replica.Write) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, x := range list {
 		w.of[x.Object] = &write{Write: x}
-		w.queue.Forget(x.Object)
-		w.queue.Add(x.Object)
+		w.now(x.Object)
 	}
 }
 
-// hurry has a write that waits tried again now.
-func (w *writes) hurry(k mesh.ObjectKey) {
+// hurry has a write that waits tried again now. It returns whether there is one.
+func (w *writes) hurry(k mesh.ObjectKey) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.of[k] != nil {
-		w.queue.Forget(k)
-		w.queue.Add(k)
+	if w.of[k] == nil {
+		return false
 	}
+	w.now(k)
+	return true
 }
 
 // hurryAll does so for all objects of an entry.
@@ -55,8 +73,7 @@ func (c *Cluster) hurryAll(e *entry) {
 	defer w.mu.Unlock()
 	for k := range w.of {
 		if e.covers(k) {
-			w.queue.Forget(k)
-			w.queue.Add(k)
+			w.now(k)
 		}
 	}
 }
@@ -109,6 +126,7 @@ func (w *writes) again(x *write, errText string, wait time.Duration) bool {
 // Why a write was not carried out, beyond the errors of requests.
 var (
 	errAltered = errors.New("the object was changed meanwhile")
+	errOurs    = errors.New("an object of ours stands there already")
 	errNewer   = errors.New("the claim has changed since, a newer write follows")
 )
 
@@ -149,17 +167,19 @@ func (c *Cluster) try(ctx context.Context, x *write) {
 	before := *now
 	c.mu.Unlock()
 
-	after, err := c.carryOut(ctx, x.Write, before)
+	after, wrote, err := c.carryOut(ctx, x.Write, before)
 
 	c.mu.Lock()
+	c.proofs.seen(k, false) // a read that was made meanwhile may be from before the write
 	later := now.later
 	now.later, now.busy = nil, false
 	answer := replica.Written{Write: x.Write}
 	if err == nil {
-		c.became(k, now, after)
-		answer.Base = oplog.Baseline{UID: after.uid, Content: after.base}
-		if after.standing != standsReplica {
-			answer.Base = oplog.Baseline{}
+		if wrote { // else the watches know better what stands there
+			c.became(k, now, after)
+		}
+		if after.standing == standsReplica {
+			answer.Base = oplog.Baseline{UID: after.uid, Content: after.base}
 		}
 		c.succeeded(k)
 		c.out.add(answer)
@@ -199,11 +219,12 @@ const topicWrite = "write" // what keeps a write from being carried out
 func (c *Cluster) failed(x *write, answer *replica.Written, err error) {
 	var final finalError
 	var wait waitError
-	answer.Err = clip(quiet(err))
+	answer.Err = clip(quiet(x.Object, err))
 	answer.Altered = errors.Is(err, errAltered)
 	answer.Retry = !answer.Altered && !errors.As(err, &final)
 	about := subject{x.Object, topicWrite}
 	reason := reasonOf(err, ReasonApplyRejected)
+	visible := !answer.Altered && !errors.Is(err, errNewer) // those are the course of things
 	switch {
 	case errors.As(err, &wait):
 		reason = ReasonDeletionPending
@@ -213,11 +234,8 @@ func (c *Cluster) failed(x *write, answer *replica.Written, err error) {
 	case answer.Altered:
 		c.problems.clear(about)
 	}
-	if !answer.Altered && c.problems.put(about, reason, answer.Err) && c.cfg.Recorder != nil {
-		now := c.index[x.Object]
-		if reason == ReasonApplyRejected || reason == ReasonContested {
-			c.record(x.Object, now, true, reason, answer.Err)
-		}
+	if visible && c.problems.put(about, reason, answer.Err) && (reason == ReasonApplyRejected || reason == ReasonContested) {
+		c.record(x.Object, c.index[x.Object], reason, answer.Err)
 	}
 	if answer.Retry {
 		if c.writes.again(x, answer.Err, wait.wait) {
@@ -229,8 +247,8 @@ func (c *Cluster) failed(x *write, answer *replica.Written, err error) {
 	c.writes.done(x)
 }
 
-// record tells the cluster's users about an object. mu is held.
-func (c *Cluster) record(k mesh.ObjectKey, x *known, warning bool, reason, note string) {
+// record warns the cluster's users about an object. mu is held.
+func (c *Cluster) record(k mesh.ObjectKey, x *known, reason, note string) {
 	if c.cfg.Recorder == nil {
 		return
 	}
@@ -242,7 +260,7 @@ func (c *Cluster) record(k mesh.ObjectKey, x *known, warning bool, reason, note 
 	if x != nil {
 		uid = x.uid
 	}
-	c.cfg.Recorder.Object(k, version, uid, warning, reason, note)
+	c.cfg.Recorder.Object(k, version, uid, true, reason, note)
 }
 
 // catchUp looks at what was seen while a write was under way.
@@ -252,7 +270,11 @@ func (c *Cluster) catchUp(k mesh.ObjectKey, s *sighting) {
 		return
 	}
 	if s.live != nil {
-		c.observe(e, s.live, s.from, false)
+		c.observe(e, s.live, s.from, s.asked)
+		return
+	}
+	if s.asked {
+		c.proofs.ask(k, true)
 		return
 	}
 	c.mu.Lock()
