@@ -55,6 +55,9 @@ type Config struct {
 	// DiskLow reports that foreign operations must not be taken because the disk is nearly full. It is asked
 	// about once a second, from several goroutines. Nil: never.
 	DiskLow func() bool
+	// Decided is told every decision after it is on disk, by the goroutine that everything waits for: it must not
+	// block. Nil: nobody is told.
+	Decided func(replica.Decision)
 
 	Logger     *slog.Logger          // nil: none
 	Registerer prometheus.Registerer // nil: no metrics are registered

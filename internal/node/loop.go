@@ -66,6 +66,7 @@ type loop struct {
 	asks    chan func() // read-only closures to run between two groups; never closed
 	stopped chan struct{}
 
+	decided func(replica.Decision) // may be nil; must not block
 	view    atomic.Pointer[view]
 	publish func([]replica.Published) // must not block
 	request func([]keys.Public)       // must not block
@@ -78,7 +79,7 @@ type loop struct {
 func newLoop(cfg *Config, c core, m *nodeMetrics) *loop {
 	l := &loop{
 		core: c, store: cfg.Store, cluster: cfg.Cluster, self: cfg.Key.Public(), zone: cfg.Zone,
-		now: cfg.Now, log: cfg.Logger, metrics: m,
+		now: cfg.Now, log: cfg.Logger, metrics: m, decided: cfg.Decided,
 		local:   make(chan entry, localQueue),
 		remote:  make(chan entry, remoteQueue),
 		asks:    make(chan func(), askQueue),
@@ -252,6 +253,9 @@ func (l *loop) refresh(c *changes) {
 // report tells the operator what was decided. Decisions carry no object content.
 func (l *loop) report(d replica.Decision) {
 	l.metrics.decided(d)
+	if l.decided != nil {
+		l.decided(d)
+	}
 	attrs := make([]slog.Attr, 0, 8)
 	attrs = append(attrs, slog.String("reason", string(d.Reason)))
 	if d.Zone != "" {
