@@ -39,7 +39,7 @@ build: ## build bin/mesh, static, for this machine (GOOS and GOARCH choose anoth
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/mesh ./cmd/mesh
 
 .PHONY: test
-test: unit fuzz-short interop ## run every test, each fuzz target for a moment, the interop program
+test: unit fuzz-short interop image-test ## run every test, each fuzz target for a moment, the interop program
 
 # -vet=off: vet is part of `make check`.
 .PHONY: unit
@@ -69,6 +69,17 @@ fuzz: ## fuzz each target for FUZZ_LONG (10m); FUZZ=pattern chooses some
 interop: ## exchange operations with the real p2panda crate (needs cargo)
 	@if command -v cargo >/dev/null; then interop/p2panda/run.sh; \
 	else echo "NOT RUN: interop with p2panda: there is no cargo here; its vectors are part of the tests"; fi
+
+# The name of the image that make image builds.
+IMAGE ?= mesh:$(VERSION)
+
+.PHONY: image
+image: build ## build the container image IMAGE (mesh:VERSION) with buildah, out of the static binary
+	tools/image.sh '$(IMAGE)'
+
+.PHONY: image-test
+image-test: build ## build the image and start what is in it (needs buildah)
+	@tools/image.sh --test
 
 .PHONY: check
 check: build ## build, gofmt, vet, staticcheck, govulncheck, tidy go.mod, generated files in step; no tests
