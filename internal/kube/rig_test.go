@@ -98,6 +98,8 @@ type traffic struct {
 	sent  []string
 	// before is called before a request is sent; an error is what becomes of it. Nil: nothing.
 	before func(*http.Request) error
+	// answered is called when an answer has come, before anybody sees it. Nil: nothing.
+	answered func(*http.Request)
 }
 
 type transport struct {
@@ -107,7 +109,7 @@ type transport struct {
 
 func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.mu.Lock()
-	user, before := t.user, t.before
+	user, before, answered := t.user, t.before, t.answered
 	if path := strings.Trim(req.URL.Path, "/"); strings.Count(path, "/") > 1 && !(strings.HasPrefix(path, "apis/") && strings.Count(path, "/") == 2) {
 		verb := req.Method
 		if req.URL.Query().Get("watch") != "" {
@@ -127,7 +129,11 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = req.Clone(req.Context())
 		req.Header.Set("Impersonate-User", user)
 	}
-	return t.next.RoundTrip(req)
+	res, err := t.next.RoundTrip(req)
+	if answered != nil {
+		answered(req)
+	}
+	return res, err
 }
 
 // about lists the requests that name something, LIST and WATCH left out.
@@ -160,6 +166,19 @@ func (t *traffic) meddle(before func(*http.Request) error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.before = before
+}
+
+func (t *traffic) after(answered func(*http.Request)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.answered = answered
+}
+
+// as sends what follows as another user.
+func (t *traffic) as(user string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.user = user
 }
 
 // reset forgets what was sent.
