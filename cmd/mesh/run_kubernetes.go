@@ -28,10 +28,9 @@ type kubernetes struct {
 // openKubernetes reads the access data and makes what talks to the API server. It sends no request: one that is
 // away is waited for when the node runs.
 func (r *running) openKubernetes() error {
-	access := r.e.kubeAccess(r.cfg.Kubernetes)
-	conn, err := kube.Connect(access)
+	conn, err := kube.Connect(kubeAccess(r.cfg.Kubernetes))
 	if err != nil {
-		return accessError(access, err)
+		return accessError(err)
 	}
 	if conn.InCluster {
 		r.cfg.SetOwnNamespace(conn.Namespace)
@@ -60,7 +59,7 @@ func (r *running) openKubernetes() error {
 	return nil
 }
 
-func (e *env) kubeAccess(k config.Kubernetes) kube.Access {
+func kubeAccess(k config.Kubernetes) kube.Access {
 	return kube.Access{
 		InCluster: k.InCluster, Context: k.Context, Namespace: k.Namespace, QPS: float32(k.QPS), Burst: k.Burst,
 		UserAgent: "mesh/" + buildVersion().Version,
@@ -170,14 +169,15 @@ func (k *kubernetes) describe(s *mesh.Status) {
 }
 
 // accessError words why there is no cluster to talk to.
-func accessError(a kube.Access, err error) error {
+func accessError(err error) error {
+	var missing *kube.NoContextError
 	switch {
 	case errors.Is(err, kube.ErrNotInPod):
 		return &cliError{Code: "MESH-2703", What: "there is no cluster around this process", Cause: err.Error(),
 			Next: []string{"mesh run --context NAME", "mesh run --folder DIR"}, Err: err}
-	case errors.Is(err, kube.ErrNoContext):
-		what := "the kubeconfig has no context " + a.Context
-		if a.Context == "" {
+	case errors.As(err, &missing):
+		what := "the kubeconfig has no context " + missing.Name
+		if missing.Name == "" {
 			what = "the kubeconfig has no current context"
 		}
 		return &cliError{Code: "MESH-2702", What: what, Cause: "it is the one that KUBECONFIG names, or else ~/.kube/config",

@@ -13,7 +13,7 @@ import (
 )
 
 // TestRunKubernetes is TestRun with a real API server: the context kubetest of $KUBECONFIG. A script has it for
-// itself, and
+// itself, kubectl as $KUBECTL, and
 //
 //	apiserver kill|start        as kill -9 does; start returns when it is ready
 func TestRunKubernetes(t *testing.T) {
@@ -22,6 +22,7 @@ func TestRunKubernetes(t *testing.T) {
 	p.Setup = func(env *testscript.Env) error {
 		setupRun(env)
 		env.Values["server"] = kubetest.Start(t)
+		env.Setenv("KUBECTL", kubetest.Tool(t, "kubectl"))
 		env.Setenv("KUBECONFIG", env.Values["server"].(*kubetest.Server).Kubeconfig(t))
 		return nil
 	}

@@ -45,9 +45,18 @@ type Connection struct {
 // What Connect refuses, beside files that cannot be read.
 var (
 	ErrNoKubeconfig = errors.New("there is no kubeconfig: neither KUBECONFIG nor ~/.kube/config names a cluster")
-	ErrNoContext    = errors.New("the kubeconfig has no such context")
 	ErrNotInPod     = errors.New("this process does not run in a pod, or the pod has no service account token")
 )
+
+// NoContextError says that the kubeconfig lacks the context that was asked for.
+type NoContextError struct{ Name string } // empty: its current one
+
+func (e *NoContextError) Error() string {
+	if e.Name == "" {
+		return "the kubeconfig has no current context"
+	}
+	return fmt.Sprintf("context %q does not exist", e.Name)
+}
 
 // namespaceFile names the pod's namespace, as client-go expects it.
 const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
@@ -81,7 +90,7 @@ func Connect(a Access) (*Connection, error) {
 			return nil, ErrNoKubeconfig
 		}
 		if raw.Contexts[cmp.Or(a.Context, raw.CurrentContext)] == nil {
-			return nil, ErrNoContext
+			return nil, &NoContextError{a.Context}
 		}
 		if c.Config, err = loader.ClientConfig(); err != nil {
 			return nil, fmt.Errorf("read the kubeconfig: %w", err)

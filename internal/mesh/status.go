@@ -73,7 +73,7 @@ type Resources struct {
 
 // ClusterStatus describes the place where objects live.
 type ClusterStatus struct {
-	Kind      string     `json:"kind"` // folder, or none
+	Kind      string     `json:"kind"` // folder, kubernetes or none
 	Location  string     `json:"location,omitempty"`
 	Connected bool       `json:"connected"`
 	Problems  []Problem  `json:"problems"`
