@@ -155,6 +155,9 @@ func established(ctx context.Context, conn *kube.Connection) error {
 				return err
 			}
 			if err = Served(ctx, conn); err == nil {
+				err = answers(ctx, conn)
+			}
+			if err == nil {
 				return nil
 			}
 		}
@@ -167,6 +170,15 @@ func established(ctx context.Context, conn *kube.Connection) error {
 		case <-time.After(servedPoll):
 		}
 	}
+}
+
+// answers asks for MeshPeers: what discovery names already may not be there yet. Forbidden is an answer.
+func answers(ctx context.Context, conn *kube.Connection) error {
+	_, err := conn.Dynamic.Resource(Resource).Namespace(conn.Namespace).List(ctx, metav1.ListOptions{Limit: 1})
+	if err == nil || apierrors.IsForbidden(err) {
+		return nil
+	}
+	return fmt.Errorf("list MeshPeers: %w", err)
 }
 
 // refused tells why the API server doesn't serve the definition and never will.

@@ -70,9 +70,12 @@ func TestInstall(t *testing.T) {
 		m.Annotations["dcp.hiro.io/crd-version"] == "" {
 		t.Errorf("after the upgrade: %+v", m)
 	}
-	if n := len(f.list()); n != 1 {
-		t.Errorf("%d objects after the upgrade, want 1", n)
-	}
+	eventually(t, func() string { // an API server that takes a new definition in may not answer for a moment
+		if n := len(f.list()); n != 1 {
+			return fmt.Sprintf("%d objects after the upgrade, want 1", n)
+		}
+		return ""
+	})
 
 	alter := func(patch string) {
 		t.Helper()

@@ -74,6 +74,7 @@ type Keeper struct {
 	told     []Admitted // to OnAdmitted
 	toldOnce bool
 	withdrew map[keys.Public]time.Time
+	renewAt  time.Time // the earliest time for another status that is only renewed
 }
 
 // New prepares a Keeper. It sends no request.

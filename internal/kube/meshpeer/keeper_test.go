@@ -187,10 +187,10 @@ func TestHostileObjects(t *testing.T) {
 	s := server(t)
 	ns := s.Namespace(t)
 	var items []string
-	for i := range 300 {
+	for i := range 120 {
 		k := fmt.Sprintf("%064x", i+2) // most are no points of the curve
 		items = append(items, fmt.Sprintf(`{"apiVersion":"dcp.hiro.io/v1","kind":"MeshPeer","metadata":{"name":"a-%d","annotations":{"x":%q}},
-			"spec":{"admitted":%t,"identity":{"publicKey":%q,"endpoints":["0.0.0.0:1","999.1.1.1:1"]}}}`, i, strings.Repeat("x", 20000), i%2 == 0, k))
+			"spec":{"admitted":%t,"identity":{"publicKey":%q,"endpoints":["0.0.0.0:1","999.1.1.1:1"]}}}`, i, strings.Repeat("x", 4000), i%2 == 0, k))
 	}
 	f := &fixture{t: t, s: s, ns: ns}
 	for _, o := range items {

@@ -57,7 +57,8 @@ func readObject(u *unstructured.Unstructured) *object {
 		name: clip(u.GetName(), 253), uid: string(u.GetUID()), rv: u.GetResourceVersion(), generation: u.GetGeneration(),
 		created: u.GetCreationTimestamp().Time, deleting: u.GetDeletionTimestamp() != nil,
 	}
-	identity, _, _ := unstructured.NestedMap(u.Object, "spec", "identity")
+	raw, _, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "identity")
+	identity, _ := raw.(map[string]any)
 	text, _ := identity["publicKey"].(string)
 	var err error
 	if o.key, err = keys.ParsePublic(text); err != nil {

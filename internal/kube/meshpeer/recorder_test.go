@@ -12,7 +12,7 @@ import (
 	"dcp.hiro.io/mesh/internal/mesh"
 )
 
-type event struct {
+type happened struct {
 	Type, Reason, Action, Note, ReportingController, ReportingInstance, EventTime string
 	Regarding                                                                     struct{ APIVersion, Kind, Namespace, Name, UID string }
 	Series                                                                        *struct{ Count int }
@@ -40,8 +40,8 @@ func TestRecorder(t *testing.T) {
 		r.Object(k, "v1", "uid-1", true, "Contested", "Another manager changes it.\nAgain "+strings.Repeat("and again ", 200))
 	}
 	r.Object(mesh.ObjectKey{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: "system:x"}, "rbac.authorization.k8s.io/v1", "", true, "ApplyRejected", "No.")
-	find := func(ns, reason string) (e event, found bool) {
-		var l struct{ Items []event }
+	find := func(ns, reason string) (e happened, found bool) {
+		var l struct{ Items []happened }
 		f.get("/apis/events.k8s.io/v1/namespaces/"+ns+"/events", &l)
 		for _, e := range l.Items {
 			if e.Reason == reason {
@@ -50,7 +50,7 @@ func TestRecorder(t *testing.T) {
 		}
 		return e, false
 	}
-	var e event
+	var e happened
 	eventually(t, func() string {
 		var found bool
 		if e, found = find(ns, "Contested"); !found || e.Series == nil || e.Series.Count != 3 {

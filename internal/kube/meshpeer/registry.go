@@ -153,15 +153,16 @@ func (r *registry) view() view {
 	for _, o := range r.objects {
 		v.objects = append(v.objects, o)
 	}
-	slices.SortFunc(v.objects, byPrecedence)
+	slices.SortFunc(v.objects, r.byPrecedence)
 	return v
 }
 
 // byPrecedence orders objects of one key: what people admitted counts before what is only shown, the older before
-// the younger, so that nobody takes a key over by creating another object for it.
-func byPrecedence(a, b *object) int {
-	if a.admitted != b.admitted {
-		if a.admitted {
+// the younger, so that nobody takes a key over by creating another object for it. To admit the own key means nothing.
+func (r *registry) byPrecedence(a, b *object) int {
+	wants := func(o *object) bool { return o.admitted && o.key != r.self }
+	if wants(a) != wants(b) {
+		if wants(a) {
 			return -1
 		}
 		return 1

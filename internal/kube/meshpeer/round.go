@@ -13,6 +13,9 @@ import (
 const (
 	// creationsPerRound spreads the first start of a large mesh over some rounds.
 	creationsPerRound = 50
+	// renewGap lies between two statuses that are only renewed: a mesh of more than 60 zones is not worth more
+	// than a request a second.
+	renewGap = time.Second
 	// recreateAfter is how long a key whose admission was withdrawn gets no new MeshPeer: the node needs a moment
 	// to let go of it.
 	recreateAfter = 15 * time.Second
@@ -27,7 +30,6 @@ type round struct {
 	verdicts map[string]verdict
 	now      time.Time
 	created  int
-	renewed  bool // one status that only had to be renewed was
 }
 
 func (k *Keeper) newRound(v view) *round {
@@ -113,10 +115,10 @@ func (r *round) object(ctx context.Context, o *object) {
 	case same:
 		return
 	case refresh:
-		if r.renewed || !k.pacing.renew(o, r.now) {
+		if r.now.Before(k.renewAt) || !k.pacing.renew(o, r.now) {
 			return
 		}
-		r.renewed = true
+		k.renewAt = r.now.Add(renewGap)
 	}
 	if !k.pacing.may(opStatus, r.now) || !k.pacing.object(o.uid, r.now) {
 		return
