@@ -289,7 +289,9 @@ func TestLargeObjects(t *testing.T) {
 	}
 	r.start()
 	for i := range 3 {
-		next(r, "a large object", func(in replica.Local) bool { return len(in.Payload) > len(large) && in.Object == r.key(fmt.Sprint("a", i)) })
+		next(r, "a large object", func(in replica.Local) bool {
+			return len(in.Payload) > len(large) && in.Object == r.key(fmt.Sprint("a", i))
+		})
 	}
 	r.listed()
 	r.put("x", 1, map[string]any{"k": large})

@@ -93,9 +93,9 @@ func (m *memoryWitness) WriteWitness(_ context.Context, w event.Witness) error {
 
 // traffic sees the requests of an adapter, discovery left out. It may send them as another user, and meddle.
 type traffic struct {
-	mu    sync.Mutex
-	user  string // empty: the administrator
-	sent  []string
+	mu   sync.Mutex
+	user string // empty: the administrator
+	sent []string
 	// before is called before a request is sent; an error is what becomes of it. Nil: nothing.
 	before func(*http.Request) error
 	// answered is called when an answer has come, before anybody sees it. Nil: nothing.
