@@ -39,7 +39,7 @@ build: ## build bin/mesh, static, for this machine (GOOS and GOARCH choose anoth
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/mesh ./cmd/mesh
 
 .PHONY: test
-test: unit fuzz-short interop image-test ## run every test, each fuzz target for a moment, the interop program
+test: unit fuzz-short interop image-test ## run every test, each fuzz target for a moment, the interop program, the image
 
 # -vet=off: vet is part of `make check`.
 .PHONY: unit

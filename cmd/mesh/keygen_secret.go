@@ -59,8 +59,12 @@ func keygenToSecret(ctx context.Context, e *env, o keygenOptions, want secretNam
 	defer cancel()
 	cluster, err := kube.Connect(e.clusterAccess(o.context))
 	if err != nil {
-		return &cliError{Code: "MESH-3601", What: "cannot reach a Kubernetes cluster", Cause: err.Error(),
-			Next: []string{"kubectl config get-contexts", "mesh keygen --to-secret " + o.toSecret + " --context NAME"}, Err: err}
+		err = accessError(err)
+		var refused *cliError
+		if errors.As(err, &refused) { // the same causes as those of mesh run, another command
+			refused.Next = []string{"kubectl config get-contexts", "mesh keygen --to-secret " + o.toSecret + " --context NAME"}
+		}
+		return err
 	}
 	if want.namespace == "" {
 		want.namespace = cluster.Namespace
@@ -237,8 +241,8 @@ func secretCodes() []errorCode {
 			"The cluster refused the Secret of mesh keygen --to-secret for another reason than permission, which the " +
 			"cause names: its namespace does not exist, or an admission policy is against it. Nothing was changed."},
 		{"MESH-3601", "the Kubernetes cluster cannot be reached", "" +
-			"There is no kubeconfig, its context does not exist, or the API server that it names does not answer. In a " +
-			"pod the service account is used, unless KUBECONFIG or --context say otherwise."},
+			"The API server that the kubeconfig names does not answer mesh keygen --to-secret. In a pod it is the pod's own " +
+			"cluster, unless KUBECONFIG or --context say otherwise."},
 		{"MESH-6601", "not allowed to make the Secret", "" +
 			"mesh keygen --to-secret looks whether the Secret exists and creates it: it needs the verbs get and create " +
 			"on secrets in that namespace. The cause is the API server's own sentence."},

@@ -1,5 +1,6 @@
 {{- define "mesh.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- /* room for what stands behind names and labels, of 63 characters */ -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "mesh.fullname" -}}

@@ -30,15 +30,24 @@ const (
 	kubeVersion = "1.37.2"
 )
 
-func TestMain(m *testing.M) { kubetest.Main(m) }
+// builds is where the program under test goes; empty until it is built.
+var builds string
+
+func TestMain(m *testing.M) {
+	code := kubetest.Run(m)
+	if builds != "" {
+		os.RemoveAll(builds)
+	}
+	os.Exit(code)
+}
 
 // program builds mesh, once, and returns its path.
 var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "mesh-charttest-")
-	if err != nil {
+	var err error
+	if builds, err = os.MkdirTemp("", "mesh-charttest-"); err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "mesh")
+	path := filepath.Join(builds, "mesh")
 	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", path, "dcp.hiro.io/mesh/cmd/mesh")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
