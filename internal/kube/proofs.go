@@ -157,10 +157,14 @@ func (p *proofs) take() (mesh.ObjectKey, proof, bool) {
 			return k, proof{}, false
 		}
 		p.mu.Lock()
-		x := p.due[k]
+		x, due := p.due[k]
+		var now proof
+		if due {
+			now = *x
+		}
 		p.mu.Unlock()
-		if x != nil {
-			return k, *x, true
+		if due {
+			return k, now, true
 		}
 		p.queue.Forget(k)
 		p.queue.Done(k) // answered meanwhile
