@@ -8,12 +8,14 @@ import (
 	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"dcp.hiro.io/mesh/internal/config"
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/kube"
 	"dcp.hiro.io/mesh/internal/kube/lease"
+	"dcp.hiro.io/mesh/internal/kube/meshpeer"
 	"dcp.hiro.io/mesh/internal/logging"
 	"dcp.hiro.io/mesh/internal/mesh"
 )
@@ -22,13 +24,24 @@ import (
 type kubernetes struct {
 	conn    *kube.Connection
 	lease   *lease.Lease
-	cluster *kube.Cluster // nil: nothing is replicated
+	cluster *kube.Cluster
+	shown   *shown // cluster, as its status is told
+	keeper  *meshpeer.Keeper
+
+	recorder *meshpeer.Recorder
 }
 
 // openKubernetes reads the access data and makes what talks to the API server. It sends no request: one that is
 // away is waited for when the node runs.
 func (r *running) openKubernetes() error {
-	conn, err := kube.Connect(kubeAccess(r.cfg.Kubernetes))
+	kube.SetLogger(r.logs.For(logging.ClientGo))
+	metrics, err := kube.NewMetrics(r.registry)
+	if err != nil {
+		return err
+	}
+	access := kubeAccess(r.cfg.Kubernetes)
+	access.Wrap = metrics.Wrap
+	conn, err := kube.Connect(access)
 	if err != nil {
 		return accessError(err)
 	}
@@ -56,7 +69,7 @@ func (r *running) openKubernetes() error {
 			}
 			return 0
 		}))
-	return nil
+	return r.openMeshPeers()
 }
 
 func kubeAccess(k config.Kubernetes) kube.Access {
@@ -84,14 +97,17 @@ func (r *running) identity() (string, error) {
 // confirmed is told whether it is certain that no other process works on the cluster. While it is not, nothing is
 // written to it.
 func (k *kubernetes) confirmed(on bool) {
-	if k.cluster != nil {
-		k.cluster.Hold(!on)
-	}
+	k.cluster.Hold(!on)
 }
 
 // elect runs the node while this process leads its zone. Before that it answers as one that stands by.
 func (r *running) elect(ctx context.Context) error {
 	r.admin.Start(&standby{r})
+	marked, stop := context.WithCancel(ctx)
+	defer stop()
+	var group errgroup.Group
+	defer group.Wait()                                              //nolint:errcheck // it returns none
+	group.Go(func() error { r.markPod(marked, false); return nil }) // it led before its container was started anew
 	return r.kube.lease.Run(ctx, r.lead)
 }
 

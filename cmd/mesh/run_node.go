@@ -56,13 +56,17 @@ type running struct {
 	admin      *admin.Server
 	begun      time.Time
 
-	leads atomic.Bool   // the node runs, and not only the process
-	ready chan struct{} // closed when the node is
+	members members
+	leads   atomic.Bool   // the node runs, and not only the process
+	ready   chan struct{} // closed when the node is
+	changed chan struct{} // capacity 1: MeshPeers admit others than before
 }
 
 // runNode runs a node until ctx ends or it cannot go on.
 func runNode(ctx context.Context, e *env, cfg *config.Config, opts config.Options, strictPort bool) (err error) {
-	r := &running{e: e, cfg: cfg, opts: opts, strictPort: strictPort, registry: newRegistry(cfg), begun: time.Now(), ready: make(chan struct{})}
+	r := &running{e: e, cfg: cfg, opts: opts, strictPort: strictPort, registry: newRegistry(cfg), begun: time.Now(),
+		ready: make(chan struct{}), changed: make(chan struct{}, 1)}
+	r.members.configure(cfg.Nodes)
 	if err := r.openLogs(); err != nil {
 		return err
 	}
@@ -145,6 +149,9 @@ func (r *running) build() (err error) {
 	nc := nodeConfig(r.cfg)
 	nc.Key, nc.Store, nc.Cluster, nc.StrictPort = r.key, r.store, r.cluster, r.strictPort
 	nc.DiskLow = r.store.Low
+	if r.kube != nil {
+		nc.Decided = r.decided
+	}
 	nc.Logger, nc.Registerer = r.logs.For(logging.Net), r.registry
 	if r.node, err = node.New(nc); err != nil {
 		return err
@@ -192,7 +199,7 @@ func nodeConfig(cfg *config.Config) node.Config {
 		}
 		nc.Advertise = append(nc.Advertise, a.String())
 	}
-	nc.Nodes = nodePeers(cfg)
+	nc.Nodes = nodePeers(cfg.Nodes)
 	nc.AdmissionOpen = cfg.Admission == config.Open
 	nc.HeartbeatInterval = cfg.Heartbeat
 	nc.ResyncInterval = cfg.Protocol.ResyncInterval
@@ -208,18 +215,6 @@ func nodeConfig(cfg *config.Config) node.Config {
 		Publishes: cfg.Publishes, Applies: cfg.Applies,
 	}
 	return nc
-}
-
-func nodePeers(cfg *config.Config) []node.Peer {
-	peers := make([]node.Peer, 0, len(cfg.Nodes))
-	for _, n := range cfg.Nodes {
-		p := node.Peer{Key: n.Key, Zone: n.Zone}
-		for _, at := range n.Endpoints {
-			p.Endpoints = append(p.Endpoints, at.String())
-		}
-		peers = append(peers, p)
-	}
-	return peers
 }
 
 // checks are what /livez and /readyz look at. One that stands by is ready to take over: it listens to nobody.
@@ -248,7 +243,7 @@ func (r *running) checks() []admin.Check {
 		})},
 	}
 	if r.kube != nil {
-		checks = append(checks, admin.Check{Name: "lease", Run: func(context.Context) error { return r.kube.ready() }})
+		checks = append(checks, admin.Check{Name: "meshpeers", Run: r.ifLeading(r.kube.shown.served)}, admin.Check{Name: "lease", Run: func(context.Context) error { return r.kube.ready() }})
 	}
 	return checks
 }
@@ -309,6 +304,9 @@ func (r *running) lead(ctx context.Context) error {
 		return r.node.Run(ctx)
 	})
 	group.Go(func() error { return r.announce(ctx) })
+	if r.kube != nil {
+		group.Go(func() error { return r.showMesh(ctx) })
+	}
 	return group.Wait()
 }
 

@@ -53,29 +53,19 @@ func (r *running) reload(ctx context.Context) (late bool) {
 	if filter, err := logging.ParseFilter(next.LogLevel); err == nil { // it was checked when it was read
 		r.logs.SetFilter(filter)
 	}
-	before := r.cfg.Nodes
-	r.cfg.Nodes = next.Nodes
+	before := r.members.configure(next.Nodes)
 	select {
 	case <-r.ready:
 		if !r.setNodes(ctx) {
-			r.cfg.Nodes = before
+			r.members.restore(before)
 			return false
 		}
 	default:
 		late = true
 	}
-	r.cfg.LogLevel = next.LogLevel
+	r.cfg.Nodes, r.cfg.LogLevel = next.Nodes, next.LogLevel
 	r.log.Info("reloaded the configuration", "changed", strings.Join(changed, ", "))
 	return late
-}
-
-// setNodes tells the node its peers, and reports whether it took them.
-func (r *running) setNodes(ctx context.Context) bool {
-	err := r.node.SetNodes(ctx, nodePeers(r.cfg))
-	if err != nil {
-		r.log.Error("the new nodes were not taken over", "err", err)
-	}
-	return err == nil
 }
 
 // reloadText is a refusal in one line, details included.

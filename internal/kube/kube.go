@@ -265,6 +265,14 @@ func (c *Cluster) reached() bool {
 	return true
 }
 
+// APIVersion returns group and version in which an object is known here; empty if no entry covers it.
+func (c *Cluster) APIVersion(k mesh.ObjectKey) string {
+	if e := c.entryOf(k); e != nil {
+		return e.gv.String()
+	}
+	return ""
+}
+
 // entryOf returns the entry that covers an object, or nil.
 func (c *Cluster) entryOf(k mesh.ObjectKey) *entry {
 	for _, e := range c.entries {

@@ -31,10 +31,13 @@ const (
 	HTTP   Target = "mesh.http"   // health, metrics and the local API
 	Libp2p Target = "libp2p"      // go-libp2p, with its subsystem below: libp2p.swarm2
 	Quic   Target = "quic"        // quic-go
-	Go     Target = "go"          // whatever uses the standard library's loggers
+
+	ClientGo Target = "client-go" // the client of Kubernetes
+
+	Go Target = "go" // whatever uses the standard library's loggers
 )
 
-var targets = []Target{Mesh, Net, Sync, Merge, Log, Folder, Kube, HTTP, Libp2p, Quic, Go}
+var targets = []Target{Mesh, Net, Sync, Merge, Log, Folder, Kube, HTTP, Libp2p, Quic, ClientGo, Go}
 
 var levelNames = []string{"OFF", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"}
 

@@ -65,8 +65,8 @@ var only = []struct {
 	{"github.com/multiformats", []string{"internal/node"}},
 	{"github.com/spf13", []string{"cmd/mesh"}},
 	{"k8s.io/apimachinery/pkg/labels", []string{"internal/kube", "internal/config"}}, // reads label selectors
-	{"k8s.io/apimachinery", []string{"internal/kube", "cmd/mesh"}},
-	{"k8s.io", []string{"internal/kube"}},
+	{"k8s.io/apimachinery", []string{"internal/kube", "cmd/mesh", "e2e"}},
+	{"k8s.io", []string{"internal/kube", "e2e"}},
 	{"go.etcd.io/bbolt", []string{"internal/store"}},
 }
 

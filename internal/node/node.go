@@ -144,6 +144,9 @@ func newNode(cfg Config, c core) (*Node, error) {
 	return n, nil
 }
 
+// Incarnation is that of the own log in use; 0 while nothing was signed.
+func (n *Node) Incarnation() mesh.Incarnation { return n.loop.view.Load().instance.Incarnation }
+
 // Ready reports whether the node listens and its loop runs.
 func (n *Node) Ready() bool { return n.ready.Load() }
 

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"dcp.hiro.io/mesh/internal/config"
+	"dcp.hiro.io/mesh/internal/kube/meshpeer"
+	"dcp.hiro.io/mesh/internal/node"
+)
+
+// members are the peers that the node talks to: those of the configuration and those that MeshPeers admit. What the
+// configuration says about a key counts.
+type members struct {
+	mu         sync.Mutex
+	configured []node.Peer
+	admitted   []node.Peer
+}
+
+// configure replaces those of the configuration and returns those before.
+func (m *members) configure(nodes []config.Node) (before []node.Peer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before, m.configured = m.configured, nodePeers(nodes)
+	return before
+}
+
+// restore takes back a change.
+func (m *members) restore(before []node.Peer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.configured = before
+}
+
+// admit replaces those that MeshPeers admit.
+func (m *members) admit(list []meshpeer.Admitted) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.admitted = m.admitted[:0]
+	for _, a := range list {
+		m.admitted = append(m.admitted, node.Peer{Key: a.Key, Zone: a.Zone, Endpoints: a.Endpoints})
+	}
+}
+
+// all lists both. The slice is the caller's.
+func (m *members) all() []node.Peer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := slices.Clone(m.configured)
+	for _, a := range m.admitted {
+		if !slices.ContainsFunc(out, func(p node.Peer) bool { return p.Key == a.Key }) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func nodePeers(nodes []config.Node) []node.Peer {
+	peers := make([]node.Peer, 0, len(nodes))
+	for _, n := range nodes {
+		p := node.Peer{Key: n.Key, Zone: n.Zone}
+		for _, at := range n.Endpoints {
+			p.Endpoints = append(p.Endpoints, at.String())
+		}
+		peers = append(peers, p)
+	}
+	return peers
+}
+
+// setNodes tells the node its peers, and reports whether it took them.
+func (r *running) setNodes(ctx context.Context) bool {
+	err := r.node.SetNodes(ctx, r.members.all())
+	if err != nil {
+		r.log.Error("the new nodes were not taken over", "err", err)
+	}
+	return err == nil
+}
