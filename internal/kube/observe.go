@@ -271,17 +271,23 @@ func replicated(e *entry, live map[string]any, owned unique.Handle[string]) (mes
 	return mesh.Sum(append([]byte("mesh replica v1\n"), b...)), nil
 }
 
-// rivalOf names the manager that changed an object last, if it wasn't mesh.
+// rivalOf names the manager that changed an object last, if it wasn't mesh. Times are in whole seconds: of changes in
+// one second, the other's is taken for the last.
 func rivalOf(meta map[string]any) string {
 	list, _ := meta["managedFields"].([]any)
-	var who, when string
+	var who, when, ours string
 	for _, m := range list {
 		m, _ := m.(map[string]any)
-		if at := text(m, "time"); at >= when && text(m, "subresource") == "" {
-			who, when = text(m, "manager"), at
+		at, name := text(m, "time"), text(m, "manager")
+		switch {
+		case text(m, "subresource") != "":
+		case name == FieldManager:
+			ours = max(ours, at)
+		case at >= when:
+			who, when = name, at
 		}
 	}
-	if who == FieldManager {
+	if when < ours {
 		return ""
 	}
 	return clipName(who)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -100,6 +101,9 @@ type traffic struct {
 	before func(*http.Request) error
 	// answered is called when an answer has come, before anybody sees it. Nil: nothing.
 	answered func(*http.Request)
+	// through carries a request to the next transport, or doesn't. Nil: it does.
+	through func(*http.Request, http.RoundTripper) (*http.Response, error)
+	streams []io.Closer // the bodies of watches
 }
 
 type transport struct {
@@ -109,7 +113,7 @@ type transport struct {
 
 func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.mu.Lock()
-	user, before, answered := t.user, t.before, t.answered
+	user, before, answered, through := t.user, t.before, t.answered, t.through
 	if path := strings.Trim(req.URL.Path, "/"); strings.Count(path, "/") > 1 && !(strings.HasPrefix(path, "apis/") && strings.Count(path, "/") == 2) {
 		verb := req.Method
 		if req.URL.Query().Get("watch") != "" {
@@ -129,9 +133,17 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = req.Clone(req.Context())
 		req.Header.Set("Impersonate-User", user)
 	}
-	res, err := t.next.RoundTrip(req)
+	if through == nil {
+		through = func(req *http.Request, next http.RoundTripper) (*http.Response, error) { return next.RoundTrip(req) }
+	}
+	res, err := through(req, t.next)
 	if answered != nil {
 		answered(req)
+	}
+	if err == nil && req.URL.Query().Get("watch") != "" {
+		t.mu.Lock()
+		t.streams = append(t.streams, res.Body)
+		t.mu.Unlock()
 	}
 	return res, err
 }

@@ -201,6 +201,7 @@ func (c *Cluster) became(k mesh.ObjectKey, x *known, after known) {
 	after.busy, after.later, after.from = x.busy, x.later, x.from
 	after.told, after.drifted = after.standing != standsNothing, false
 	*x = after
+	c.problems.clear(subject{k, topicObject})
 	if x.standing != standsReplica {
 		c.fights.over(k)
 	}
