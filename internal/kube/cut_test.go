@@ -62,6 +62,13 @@ func (c *cut) cut() {
 	}
 }
 
+// heal ends the break.
+func (c *cut) heal() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.broken = false
+}
+
 // expire ends the break, and forgets the history: the next watch is too old.
 func (c *cut) expire() {
 	c.mu.Lock()
