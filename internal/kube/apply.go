@@ -68,6 +68,9 @@ type application struct {
 
 // put makes the object a replica of the claim.
 func (a *application) put(ctx context.Context) error {
+	if a.now.isReplicaOf(a.w) {
+		return nil
+	}
 	want, err := a.wanted(a.w.Zone)
 	if err != nil {
 		return err
@@ -178,11 +181,7 @@ func (a *application) make(ctx context.Context, want *wanted, may func() error, 
 		}
 		a.t = t
 	}
-	if !a.e.known() {
-		if err := a.look(ctx); err != nil {
-			return err
-		}
-	}
+	// Where the watches have not shown yet what exists, a creation finds out: it fails if something stands there.
 	for range tries {
 		if err := may(); errors.Is(err, errOurs) {
 			return nil
@@ -437,6 +436,7 @@ func (a *application) took(got map[string]any, owned unique.Handle[string], beco
 		return err
 	}
 	a.now.base, a.now.seen, a.now.content, a.now.zone = base, base, a.w.Content, a.w.Zone
+	a.now.stated, a.now.epoch = a.w.Version, a.w.Epoch
 	return nil
 }
 

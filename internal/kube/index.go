@@ -29,16 +29,25 @@ type known struct {
 	drifted  bool  // a replica that was last reported as altered or missing
 
 	uid     string
-	version uint64    // its resourceVersion; 0: not known
-	zone    mesh.Zone // of a replica
-	content mesh.Hash // of a local object: its payload; of a replica: the payload that was written
-	base    mesh.Hash // of a replica: its replicated sections as the cluster answered the write
-	seen    mesh.Hash // of a replica: its replicated sections as last seen
+	version uint64       // its resourceVersion; 0: not known
+	zone    mesh.Zone    // of a replica
+	content mesh.Hash    // of a local object: its payload; of a replica: the payload that was written
+	base    mesh.Hash    // of a replica: its replicated sections as the cluster answered the write
+	seen    mesh.Hash    // of a replica: its replicated sections as last seen
+	stated  mesh.Version // of a replica: the version and epoch that its labels tell
+	epoch   mesh.Epoch
 	label   mesh.Zone // of a local object: whom its labels name
 	owned   unique.Handle[string]
 	shape   unique.Handle[string]
 
 	later *sighting
+}
+
+// isReplicaOf reports whether the replica stands just as a write wants it: the engine asks again for what it decided
+// whenever it isn't certain that it was done.
+func (x *known) isReplicaOf(w replica.Write) bool {
+	return x.standing == standsReplica && !x.base.IsZero() && x.seen == x.base && !x.drifted && x.zone == w.Zone &&
+		x.content == w.Content && x.stated == w.Version && x.epoch == w.Epoch
 }
 
 // sighting is something seen of an object.

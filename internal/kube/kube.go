@@ -167,9 +167,11 @@ func (c *Cluster) Restore(placed []oplog.Placed) {
 		if e := c.entryOf(p.Object); e != nil && e.Selector != "" {
 			from = fromReplicas
 		}
-		c.index[p.Object] = &known{
-			standing: standsReplica, from: from, zone: p.Zone, uid: p.Base.UID, base: p.Base.Content, content: p.Content,
-		}
+		x := &known{standing: standsReplica, from: from, zone: p.Zone, uid: p.Base.UID}
+		if p.State != oplog.PlacedWanted {
+			x.base, x.content, x.stated, x.epoch = p.Base.Content, p.Content, p.Version, p.Epoch
+		} // else another content was decided than the one that the baseline is of
+		c.index[p.Object] = x
 	}
 }
 
