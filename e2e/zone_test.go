@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -139,14 +140,23 @@ func (z *zone) begin() error {
 	p := &process{cmd: exec.Command(z.program, "run", "-c", z.configFile(), "--strict-port"), ended: make(chan struct{})}
 	p.cmd.Env = append(append(os.Environ(), "NO_COLOR=1", "HOME="+z.dir), z.env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	if err := p.cmd.Start(); err != nil {
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when the tests run out of time
+	started := make(chan error, 1)
+	go func() {
+		// The kernel sends Pdeathsig when the thread ends that started the process, so this one stays with it.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(p.ended)
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			p.err = p.cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
 		return err
 	}
 	z.process = p
-	go func() {
-		p.err = p.cmd.Wait()
-		close(p.ended)
-	}()
 	return nil
 }
 
