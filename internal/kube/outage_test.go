@@ -68,15 +68,41 @@ func TestOutages(t *testing.T) {
 
 	kept := s.Snapshot(t)
 	r.marker("before-backup")
-	for v := range 100 { // versions that will be given again
-		r.merge(configMaps, "o0", fmt.Sprintf(`{"data":{"k":"%d"}}`, v))
+	bump := func() { // versions that will be given again
+		for v := range 100 {
+			r.merge(configMaps, "o0", fmt.Sprintf(`{"data":{"k":"bump %d"}}`, v))
+		}
+		next(r, "the last version", func(in replica.Local) bool {
+			return in.Object == r.key("o0") && strings.Contains(string(in.Payload), "bump 99")
+		})
 	}
+	old := func(in replica.Local) bool {
+		return in.Object == r.key("o0") && strings.Contains(string(in.Payload), `"k":"1"`)
+	}
+	bump()
 	r.put("late", 1, nil)
 	r.make(configMaps, r.configMap("young", nil))
 	next(r, "one that the backup lacks", local(r.key("young")))
 	calm("before the backup")
 	r.eventually("it works again", func() bool { return r.cluster.Status().Connected })
+	// Restored, and grown beyond the versions seen before, while nobody looked.
+	net := newCut(r)
+	net.cut()
 	s.Restore(t, kept)
+	for v := range 300 {
+		r.merge(configMaps, "o3", fmt.Sprintf(`{"data":{"k":"%d"}}`, v))
+	}
+	net.heal()
+	next(r, "an older state", old)
+	next(r, "a replica that the backup lacks", absent(r.key("late")))
+	next(r, "an object that the backup lacks", gone(r.key("young")))
+
+	bump()
+	r.put("late", 1, nil)
+	r.make(configMaps, r.configMap("young", nil))
+	next(r, "one that the backup lacks", local(r.key("young")))
+	s.Restore(t, kept)
+	next(r, "an older state", old)
 	next(r, "a replica that the backup lacks", absent(r.key("late")))
 	next(r, "an object that the backup lacks", gone(r.key("young"))) // the witness tells the engine that this is no deletion
 	r.merge(configMaps, "o1", `{"data":{"k":"after"}}`)

@@ -214,6 +214,7 @@ func (c *Cluster) list(ctx context.Context, s *source, api dynamic.ResourceInter
 			live := page.Items[i].Object
 			if k, ok := s.entry.keyOf(live); ok {
 				listed[k] = struct{}{}
+				c.believe(k, versionOf(live), number(page.GetResourceVersion()))
 				c.observe(s.entry, live, s.bit, c.proofs.wants(k))
 			}
 			page.Items[i].Object = nil // so that a page is not kept whole while the engine is busy
@@ -223,6 +224,17 @@ func (c *Cluster) list(ctx context.Context, s *source, api dynamic.ResourceInter
 			c.sweep(s, listed, number(page.GetResourceVersion()))
 			return page.GetResourceVersion(), nil
 		}
+	}
+}
+
+// believe compares what a list, as of version at, shows of an object with what was seen of it before that: an older
+// state means that the cluster was restored from a backup and has grown since beyond the versions seen before. Then the
+// list is right.
+func (c *Cluster) believe(k mesh.ObjectKey, v, at uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if x := c.index[k]; x != nil && !x.busy && v < x.version && x.version <= at {
+		x.version = 0
 	}
 }
 
