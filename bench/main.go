@@ -66,6 +66,12 @@ type budget struct {
 func budgets() []budget {
 	return []budget{
 		{path: "folder to folder at rest, p50", figure: "BenchmarkFolderToFolder p50-ms", limit: 5, unit: "ms"},
+		{path: "cluster to cluster, idle, p50, against the least possible", figure: "BenchmarkClusterToCluster x-floor-p50", limit: 1.3, unit: "x"},
+		{path: "the same, p99", figure: "BenchmarkClusterToCluster x-floor-p99", limit: 3, unit: "x"},
+		{path: "first sync of 10,000 objects, against a bare loop of applies", figure: "BenchmarkFirstSync x-bare", limit: 0.8, least: true, unit: "x"},
+		{path: "requests per replicated object", figure: "BenchmarkFirstSync requests/object", limit: 1, unit: ""},
+		{path: "memory for 10,000 objects of 2 KiB in a cluster", figure: "BenchmarkFirstSync MiB", limit: 60, unit: "MiB"},
+		{path: "the same after a restart", figure: "BenchmarkFirstSync MiB-restarted", per: "BenchmarkFirstSync MiB", limit: 1.1, unit: "x"},
 		{path: "append one at a time, against a bare bbolt commit", figure: "BenchmarkAppend x-bare", limit: 1.2, unit: "x"},
 		{path: "append, batched", figure: "BenchmarkAppendBatch ops/s", limit: 20_000, least: true, unit: "ops/s"},
 		{path: "sync ingest, against verifying on all cores", figure: "BenchmarkHundredThousand/Ingest x-verify", limit: 0.7, least: true, unit: "x"},

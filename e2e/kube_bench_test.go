@@ -28,6 +28,8 @@ type benchCluster struct {
 	*kubetest.Server
 	maps dynamic.ResourceInterface
 	ns   string
+
+	verbs map[string]int // of the requests that audited counted last
 }
 
 func newBenchCluster(b *testing.B, name, ns string) *benchCluster {
@@ -43,7 +45,7 @@ func newBenchCluster(b *testing.B, name, ns string) *benchCluster {
 	d, err := dynamic.NewForConfig(rest.CopyConfig(cfg))
 	must(b, err)
 	maps := d.Resource(schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}).Namespace(ns)
-	return &benchCluster{s, maps, ns}
+	return &benchCluster{Server: s, maps: maps, ns: ns}
 }
 
 func (c *benchCluster) configMap(name, value string) *unstructured.Unstructured {
@@ -157,16 +159,19 @@ func BenchmarkFirstSync(b *testing.B) {
 		group.Wait()
 		return time.Since(began)
 	}
+	nodes[1].start()
+	nodes[1].cli("status", "--wait=120s")
+	empty := nodes[1].memory("RssAnon")
+	b.Logf("receiver, idle: %s", nodes[1].pages())
+	nodes[1].stop()
 	loop(east, "o")
 	nodes[0].start()
 	eventually(b, "all is published", func() error { return live(nodes[0], count) })
-	idle := nodes[0].memory("VmRSS")
 	for b.Loop() {
-		b.Logf("resident memory of the publisher: %d KiB", idle)
+		b.Logf("publisher: %s", nodes[0].pages())
 		before := west.audited(b, "mesh/")
 		began := time.Now()
 		nodes[1].start()
-		empty := nodes[1].memory("VmRSS")
 		eventually(b, "all is there", func() error {
 			s, err := nodes[1].status()
 			if err != nil {
@@ -178,8 +183,10 @@ func BenchmarkFirstSync(b *testing.B) {
 			return west.holds(b, count)
 		})
 		took := time.Since(began)
-		full := nodes[1].memory("VmRSS")
+		full := nodes[1].memory("RssAnon")
+		b.Logf("receiver, with all: %s", nodes[1].pages())
 		requests := west.audited(b, "mesh/") - before
+		b.Logf("requests: %v", west.verbs)
 		nodes[1].stop()
 		nodes[1].start()
 		eventually(b, "all is known again", func() error {
@@ -189,13 +196,14 @@ func BenchmarkFirstSync(b *testing.B) {
 			}
 			return err
 		})
-		again := nodes[1].memory("VmRSS")
+		again := nodes[1].memory("RssAnon")
+		b.Logf("receiver, started again: %s", nodes[1].pages())
 		bare := loop(west, "bare")
 		b.ReportMetric(bare.Seconds()/took.Seconds(), "x-bare")
 		b.ReportMetric(count/took.Seconds(), "objects/s")
 		b.ReportMetric(float64(requests)/count, "requests/object")
-		b.ReportMetric(float64(full-empty)/1024, "MiB")
-		b.ReportMetric(float64(again-empty)/1024, "MiB-restarted")
+		b.ReportMetric(float64(full-empty)/(1<<20), "MiB")
+		b.ReportMetric(float64(again-empty)/(1<<20), "MiB-restarted")
 	}
 }
 
@@ -228,6 +236,7 @@ func (c *benchCluster) audited(b *testing.B, agent string) (n int) {
 	f, err := os.Open(c.AuditLog)
 	must(b, err)
 	defer f.Close()
+	c.verbs = map[string]int{}
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -239,8 +248,15 @@ func (c *benchCluster) audited(b *testing.B, agent string) (n int) {
 		if strings.HasPrefix(ev.UserAgent, agent) && ev.ObjectRef.Resource == "configmaps" && ev.ObjectRef.Namespace == c.ns &&
 			ev.Verb != "list" && ev.Verb != "watch" {
 			n++
+			c.verbs[ev.Verb]++
 		}
 	}
 	must(b, lines.Err())
 	return n
+}
+
+// pages tells what a node keeps in memory: what is its own, and the pages of its store that the kernel keeps for it and
+// takes back when others need them.
+func (z *zone) pages() string {
+	return fmt.Sprintf("%d MiB its own, %d MiB of files, at most %d MiB in all", z.memory("RssAnon")>>20, z.memory("RssFile")>>20, z.memory("VmHWM")>>20)
 }
