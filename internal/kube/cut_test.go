@@ -81,3 +81,15 @@ func (c *cut) expired() int {
 	defer c.mu.Unlock()
 	return c.told
 }
+
+// slow is a body whose bytes arrive when the gate opens.
+type slow struct {
+	io.ReadCloser
+	gate <-chan struct{}
+}
+
+func (s slow) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	<-s.gate
+	return n, err
+}

@@ -351,3 +351,26 @@ func TestWritesRefusedForAWhile(t *testing.T) {
 	})
 	r.eventually("no problem is left", func() bool { return len(r.cluster.Status().Problems) == 0 })
 }
+
+// Events that come late, after newer writes were answered, show states that are over: they are no drift.
+func TestLateEvents(t *testing.T) {
+	r := newRig(t, kubetest.Shared(t), both())
+	gate := make(chan struct{})
+	r.traffic.through = func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
+		res, err := next.RoundTrip(req)
+		if err == nil && req.URL.Query().Has("watch") {
+			res.Body = slow{res.Body, gate}
+		}
+		return res, err
+	}
+	r.start().listed()
+	w := r.put("x", 1, map[string]any{"k": "1"}).Write
+	r.put("x", 2, map[string]any{"k": "2"})
+	remove := r.put("y", 1, nil).Write
+	remove.Kind, remove.Content = replica.RemoveReplica, mesh.Hash{}
+	r.put("x", 3, map[string]any{"k": "3"})
+	close(gate)
+	r.marker("z")
+	none(r, "a state that is over was reported", seen(w.Object))
+	r.done(remove)
+}
