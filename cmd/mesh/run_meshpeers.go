@@ -20,6 +20,8 @@ import (
 const (
 	// installTime bounds one attempt to install the definition of MeshPeer.
 	installTime = time.Minute
+	// installFirst bounds the one that the node's start waits for: a cluster that is new to mesh has it in a moment.
+	installFirst = 5 * time.Second
 	// installRetry is how soon another one follows, and markRetry another attempt to mark the pod.
 	installRetry = 5 * time.Second
 	markRetry    = 5 * time.Second
@@ -111,44 +113,47 @@ func (r *running) followAdmissions(ctx context.Context) error {
 func (r *running) showMesh(ctx context.Context) error {
 	var group errgroup.Group
 	group.Go(func() error { return r.kube.recorder.Run(ctx) })
-	group.Go(func() error { r.install(ctx); return nil })
+	group.Go(func() error {
+		for !r.install(ctx, installTime) {
+			if sleep(ctx, installRetry) != nil {
+				return nil
+			}
+		}
+		return nil
+	})
 	group.Go(func() error { return r.kube.keeper.Run(ctx) })
 	group.Go(func() error { return r.followAdmissions(ctx) })
 	group.Go(func() error { r.markPod(ctx, true); return nil })
 	return group.Wait()
 }
 
-// install has the cluster serve MeshPeers, trying until it does.
-func (r *running) install(ctx context.Context) {
-	s := r.kube.shown
-	for {
-		attempt, cancel := context.WithTimeout(ctx, installTime)
-		changed, err := meshpeer.Install(attempt, r.kube.conn)
-		if errors.Is(err, meshpeer.ErrForbidden) {
-			if served := meshpeer.Served(attempt, r.kube.conn); served == nil {
-				err = nil
-			} else if errors.Is(served, meshpeer.ErrNotServed) {
-				err = errors.Join(served, err)
-			}
-		}
-		cancel()
-		s.mu.Lock()
-		old := s.crd
-		s.crd = nil
-		if err != nil && ctx.Err() == nil {
-			s.crd = &mesh.Problem{Reason: "MeshPeersNotServed", Since: time.Now().UTC().Round(0), Text: oneLine(clipText(err.Error(), maxServerText))}
-			if old != nil {
-				s.crd.Since = old.Since
-			}
-		}
-		s.mu.Unlock()
-		if changed {
-			r.log.Info("installed the definition of MeshPeer")
-		}
-		if err == nil || sleep(ctx, installRetry) != nil {
-			return
+// install has the cluster serve MeshPeers, within a time, and reports whether it does.
+func (r *running) install(ctx context.Context, within time.Duration) bool {
+	attempt, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	changed, err := meshpeer.Install(attempt, r.kube.conn)
+	if errors.Is(err, meshpeer.ErrForbidden) {
+		if served := meshpeer.Served(attempt, r.kube.conn); served == nil {
+			err = nil
+		} else if errors.Is(served, meshpeer.ErrNotServed) {
+			err = errors.Join(served, err)
 		}
 	}
+	if changed {
+		r.log.Info("installed the definition of MeshPeer")
+	}
+	s := r.kube.shown
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.crd
+	s.crd = nil
+	if err != nil && ctx.Err() == nil {
+		s.crd = &mesh.Problem{Reason: "MeshPeersNotServed", Since: time.Now().UTC().Round(0), Text: oneLine(clipText(err.Error(), maxServerText))}
+		if old != nil {
+			s.crd.Since = old.Since
+		}
+	}
+	return err == nil
 }
 
 // podName is empty unless the pod is one of several: then the chart tells it.

@@ -295,6 +295,9 @@ func (r *running) run(ctx context.Context) error {
 
 // lead runs the node until ctx ends.
 func (r *running) lead(ctx context.Context) error {
+	if r.kube != nil {
+		r.install(ctx, installFirst)
+	}
 	r.leads.Store(true)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

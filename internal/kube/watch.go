@@ -99,7 +99,11 @@ func (c *Cluster) trouble(s *source, err error, failures int) {
 		// work, an aggregated API that is away.
 		settled = failures >= brokenAfter && answered(err) && c.othersLive()
 	}
-	c.problems.put(s.about(), reason, s.what()+": "+err.Error())
+	text := s.what() + ": " + err.Error()
+	if errors.Is(err, errNotServed) {
+		text = err.Error() // it names the type by itself
+	}
+	c.problems.put(s.about(), reason, text)
 	s.entry.away.Store(away)
 	if settled {
 		c.settle(s)

@@ -47,6 +47,9 @@ func (k *Keeper) follow(ctx context.Context) {
 		for ctx.Err() == nil && rv != "" {
 			began := time.Now()
 			rv, err = k.watch(ctx, rv)
+			if ctx.Err() != nil {
+				return // whatever it says, the watch ended with the node
+			}
 			if err != nil {
 				k.failed(opWatch, err)
 			} else if time.Since(began) > firstRetry {
