@@ -29,6 +29,7 @@ type kubernetes struct {
 	keeper  *meshpeer.Keeper
 
 	recorder *meshpeer.Recorder
+	metrics  *kube.Metrics
 }
 
 // openKubernetes reads the access data and makes what talks to the API server. It sends no request: one that is
@@ -52,7 +53,7 @@ func (r *running) openKubernetes() error {
 	if err != nil {
 		return err
 	}
-	r.kube = &kubernetes{conn: conn}
+	r.kube = &kubernetes{conn: conn, metrics: metrics}
 	l, err := lease.New(lease.Config{
 		Conn: conn, Name: "mesh-" + string(r.cfg.Mesh.Zone), Identity: identity, Confirmed: r.kube.confirmed,
 		Logger: r.logs.For(logging.Kube),
@@ -117,7 +118,7 @@ func (r *running) kubeConfig(w kube.Witness, recorder kube.Recorder) kube.Config
 	return kube.Config{
 		Conn: r.kube.conn, Zone: r.cfg.Mesh.Zone, Drift: kube.Drift(r.cfg.Mesh.Drift), Entries: kubeEntries(r.cfg),
 		Reader: r.store, Witness: w, Recorder: recorder, Publishes: r.cfg.Publishes, Applies: r.cfg.Applies,
-		Secret: holdsKey(r.key.Public()), Logger: r.logs.For(logging.Kube),
+		Secret: holdsKey(r.key.Public()), Metrics: r.kube.metrics, Logger: r.logs.For(logging.Kube),
 	}
 }
 
