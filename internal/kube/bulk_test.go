@@ -41,7 +41,7 @@ func (r *rig) makeMany(n int, data map[string]any) {
 }
 
 // Five hundred replicas that are written five times each while they are watched: one request per write, and none of
-// our own events is taken for drift. [1]
+// our own events is taken for drift.
 func TestOwnWritesAreNoDrift(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both()).start()
 	r.listed()
@@ -67,7 +67,7 @@ func TestOwnWritesAreNoDrift(t *testing.T) {
 	}
 }
 
-// Thousands of objects at once go through in pages; what is kept of each afterwards is small. [11] [32]
+// Thousands of objects at once go through in pages; what is kept of each afterwards is small.
 func TestManyObjects(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both())
 	const n = 5000
@@ -121,7 +121,7 @@ func heap() uint64 {
 }
 
 // A watch that is too old is begun anew with a list: nothing is reported gone, nothing a second time, nothing is
-// missed. [1] [24]
+// missed.
 func TestRelist(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both())
 	const n = 1000

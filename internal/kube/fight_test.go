@@ -38,7 +38,7 @@ func (r *rig) correct(w replica.Write) (stop func()) {
 }
 
 // A fight over a replica is noticed, names who fights, and slows down; an update of the owner, and other objects,
-// don't wait. [27]
+// don't wait.
 func TestContested(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both()).start()
 	r.listed()

@@ -24,7 +24,7 @@ func placed(in replica.Written) oplog.Placed {
 		State: oplog.PlacedDone, Base: in.Base}
 }
 
-// After a restart a replica that stands as it was written is reported so, and not written again. [32]
+// After a restart a replica that stands as it was written is reported so, and not written again.
 func TestRestart(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both()).start()
 	r.listed()
@@ -159,7 +159,7 @@ func TestDeletedMeanwhile(t *testing.T) {
 	r.done(w)
 }
 
-// A conflict with another manager is decided by the rule: read again, and replace what the owner states. [21]
+// A conflict with another manager is decided by the rule: read again, and replace what the owner states.
 func TestConflict(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both()).start()
 	r.listed()
@@ -253,7 +253,7 @@ func TestAdopt(t *testing.T) {
 }
 
 // Finalizers, labels and annotations of others don't keep a replica from going; it is pending until it is gone, and
-// other objects don't wait. [3] [26]
+// other objects don't wait.
 func TestFinalizerOnReplica(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both()).start()
 	r.listed()
@@ -297,7 +297,7 @@ func TestLabelsAndAnnotations(t *testing.T) {
 	}
 }
 
-// Nothing is written and nothing reported while the node is not certain to be the only one. [19]
+// Nothing is written and nothing reported while the node is not certain to be the only one.
 func TestHold(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both()).start()
 	r.listed()
@@ -318,7 +318,7 @@ func TestHold(t *testing.T) {
 	r.eventually("the write", func() bool { return r.get(configMaps, "x") != nil })
 }
 
-// The API server refuses writes for a while: every write is tried again, none is forgotten, others go on. [12]
+// The API server refuses writes for a while: every write is tried again, none is forgotten, others go on.
 func TestWritesRefusedForAWhile(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both()).start()
 	r.listed()

@@ -29,7 +29,7 @@ func (r *rig) manifest(text string) map[string]any {
 }
 
 // Kinds in which each cluster keeps fields of its own are created and changed without touching those, and what the
-// cluster fills in is no drift. [27]
+// cluster fills in is no drift.
 func TestKinds(t *testing.T) {
 	for _, c := range []struct {
 		kind, group, version, plural string

@@ -42,7 +42,7 @@ func samples(t *testing.T, reg prometheus.Gatherer) map[string]float64 {
 	return out
 }
 
-// Requests are counted by verb and code, all of which are there at zero; nothing that others chose is a label. [18]
+// Requests are counted by verb and code, all of which are there at zero; nothing that others chose is a label.
 func TestMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m, err := kube.NewMetrics(reg)

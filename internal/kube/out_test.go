@@ -103,7 +103,7 @@ func TestNeverPublished(t *testing.T) {
 	next(r, "what a controller made, where that is wanted", local(r.key("controlled")))
 }
 
-// What exists but no longer matches is released, never deleted; what matches again is ours again. [24]
+// What exists but no longer matches is released, never deleted; what matches again is ours again.
 func TestSelector(t *testing.T) {
 	e := both()
 	e.Selector = "tier=web"
@@ -144,7 +144,7 @@ func TestSelector(t *testing.T) {
 	next(r, "what was deleted", gone(k))
 }
 
-// An entry that is narrowed, or flows inwards only, releases what it no longer covers, whether it is there or not. [24]
+// An entry that is narrowed, or flows inwards only, releases what it no longer covers, whether it is there or not.
 func TestNarrowed(t *testing.T) {
 	s := kubetest.Shared(t)
 	r := newRig(t, s, both())
@@ -185,7 +185,7 @@ func TestNarrowed(t *testing.T) {
 	none(r, "published", local(r.key("a")))
 }
 
-// An object of ours that waits for its finalizers is still ours, and its end is reported when it comes. [2]
+// An object of ours that waits for its finalizers is still ours, and its end is reported when it comes.
 func TestDeletionWaitsForFinalizers(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both())
 	m := r.configMap("a", map[string]any{"k": "1"})
@@ -209,7 +209,7 @@ func TestDeletionWaitsForFinalizers(t *testing.T) {
 }
 
 // A read that was overtaken by an event proves nothing: neither that an object is gone which was made since, nor that
-// one is there which was deleted since. [24]
+// one is there which was deleted since.
 func TestOvertakenReads(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both()).start()
 	r.listed()
@@ -280,7 +280,7 @@ func TestProbeOfMany(t *testing.T) {
 	}
 }
 
-// A page of a list, and the answer of a watch, may be as large as an object gets. [11]
+// A page of a list, and the answer of a watch, may be as large as an object gets.
 func TestLargeObjects(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both())
 	large := strings.Repeat("x", 1<<20-4096)

@@ -17,7 +17,7 @@ import (
 )
 
 // An API server that dies, an etcd that dies, and a backup that is restored: nothing is taken for deleted, nothing is
-// forgotten, and changes afterwards are seen. The witness is written when it can be. [1] [9] [12] [24]
+// forgotten, and changes afterwards are seen. The witness is written when it can be.
 func TestOutages(t *testing.T) {
 	s := kubetest.Start(t)
 	r := newRig(t, s, both())

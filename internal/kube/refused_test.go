@@ -24,7 +24,7 @@ func (r *rig) apply(text string) {
 	r.server.Kubectl(r.t, "apply", "-f", file)
 }
 
-// An object that the API server refuses is a problem that shows nothing of its content, and doesn't hold up others. [18]
+// An object that the API server refuses is a problem that shows nothing of its content, and doesn't hold up others.
 func TestRejected(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both(), secretEntry()).start()
 	r.listed()
@@ -79,7 +79,7 @@ metadata: {name: "refuse-%s"}
 spec: {policyName: "refuse-%s", validationActions: [Deny]}
 `
 
-// What a policy refuses is applied when the policy is gone; what it quotes of a Secret goes no further. [18]
+// What a policy refuses is applied when the policy is gone; what it quotes of a Secret goes no further.
 func TestRefusedByPolicy(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both(), secretEntry()).start()
 	r.listed()
@@ -131,7 +131,7 @@ metadata: {name: "mutate-%s"}
 spec: {policyName: "mutate-%s"}
 `
 
-// What the API server makes of a write is how the replica is to look: it isn't put back without end. [27]
+// What the API server makes of a write is how the replica is to look: it isn't put back without end.
 func TestMutatedByPolicy(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both()).start()
 	r.listed()

@@ -140,7 +140,7 @@ func TestTypeInstalledLater(t *testing.T) {
 }
 
 // A definition that goes takes its objects along, which is a deletion by nobody, however the events of their ends and
-// discovery race. Replicas come back with the definition. [24]
+// discovery race. Replicas come back with the definition.
 func TestDefinitionDeleted(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both())
 	d := r.crd(map[string]string{"v1": "preserve"}, "v1")
@@ -185,7 +185,7 @@ func TestDefinitionDeleted(t *testing.T) {
 	}
 }
 
-// Versions of one type may differ between zones: the payload's is written, the entry's is compared. [15]
+// Versions of one type may differ between zones: the payload's is written, the entry's is compared.
 func TestVersions(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both())
 	d := r.crd(map[string]string{"v1": anyInt, "v2": `{"a":{"type":"integer"},"b":{"type":"integer"}}`}, "v2")
@@ -212,7 +212,7 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// Fields that this cluster's definition doesn't know are dropped visibly; where unknown ones are kept they arrive. [15]
+// Fields that this cluster's definition doesn't know are dropped visibly; where unknown ones are kept they arrive.
 func TestUnknownFields(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both())
 	d := r.crd(map[string]string{"v1": anyInt, "v2": "preserve"}, "v2")
@@ -237,7 +237,7 @@ func TestUnknownFields(t *testing.T) {
 	}
 }
 
-// The status is written where the entry says so, by one request more, and left alone elsewhere. [15]
+// The status is written where the entry says so, by one request more, and left alone elsewhere.
 func TestStatus(t *testing.T) {
 	r := newRig(t, kubetest.Shared(t), both())
 	d := r.crd(map[string]string{"v1": anyInt}, "v1")
