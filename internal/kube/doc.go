@@ -10,7 +10,8 @@
 // # Reports
 //
 // They reach the engine through the sink of Run, one call at a time and in the order in which things were seen. The
-// first is WitnessRead; nothing is listed before the witness could be read. Listed comes once every source has listed
+// first is WitnessRead; nothing is listed before the witness could be read, and it is raised only from the value that
+// was seen last. Listed comes once every source has listed
 // what exists, or is known to have nothing to list: its type isn't served, may not be read, or is broken while others
 // are well. The sink may block: 16 MiB of reports wait for it, then the watches are read no further.
 //

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dcp.hiro.io/mesh/internal/event"
+	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/replica"
 )
 
@@ -18,6 +19,14 @@ type witness struct {
 	read    bool // asked for
 	write   *event.Witness
 	present bool // it was read once
+
+	told carried // what the engine knows; of the goroutine that reads and writes
+}
+
+// carried is the witness that the cluster carries.
+type carried struct {
+	present bool
+	event.Witness
 }
 
 func newWitness(c *Cluster) *witness { return &witness{c: c, wake: make(chan struct{}, 1)} }
@@ -95,20 +104,40 @@ func (w *witness) report(ctx context.Context) {
 		w.mu.Lock()
 		w.present = true
 		w.mu.Unlock()
-		w.c.out.add(replica.WitnessRead{Present: present, Witness: x, Incarnation: inc})
+		w.tell(carried{present, x}, inc)
 		return nil
 	})
 }
 
-// store writes until it succeeds or a newer one is to be written.
+func (w *witness) tell(now carried, inc mesh.Incarnation) {
+	w.told = now
+	w.c.out.add(replica.WitnessRead{Present: now.present, Witness: now.Witness, Incarnation: inc})
+}
+
+// store writes until it succeeds or a newer one is to be written. A cluster that carries another witness than the
+// engine knows was restored or replaced meanwhile, which nothing would tell any more once it is written over: then the
+// engine is told instead.
 func (w *witness) store(ctx context.Context, x event.Witness) {
 	w.retry(ctx, func() error {
 		if w.newer() || !w.c.gate.wait(ctx) {
 			return nil
 		}
-		if err := w.c.cfg.Witness.WriteWitness(ctx, x); err != nil {
+		now, present, inc, err := w.c.cfg.Witness.ReadWitness(ctx)
+		if err != nil {
 			return err
 		}
+		want := carried{true, x}
+		switch found := (carried{present, now}); found {
+		case want: // the answer to an attempt was lost
+		case w.told:
+			if err := w.c.cfg.Witness.WriteWitness(ctx, x); err != nil {
+				return err
+			}
+		default:
+			w.tell(found, inc)
+			return nil
+		}
+		w.told = want
 		w.c.out.add(replica.WitnessWritten{Witness: x})
 		return nil
 	})

@@ -27,7 +27,7 @@ type Cluster interface {
 	Probe(objects []mesh.ObjectKey)
 	// CheckWitness asks for replica.WitnessRead.
 	CheckWitness()
-	// WriteWitness is answered with replica.WitnessWritten.
+	// WriteWitness is answered with replica.WitnessWritten, or WitnessRead where another one stands than was known.
 	WriteWitness(w event.Witness)
 	// Status tells how the cluster is doing.
 	Status() mesh.ClusterStatus

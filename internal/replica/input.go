@@ -37,8 +37,9 @@ type (
 	}
 	// Listed reports that every object that exists was reported once since the adapter started.
 	Listed struct{}
-	// WitnessRead answers Effects.CheckWitness, and opens the adapter's reports at its start. Present is false
-	// when the cluster carries no witness. It is never sent while the cluster cannot be read.
+	// WitnessRead answers Effects.CheckWitness, and opens the adapter's reports at its start. It answers
+	// Effects.WriteWitness where the cluster carries another witness than was read or written last: then nothing was
+	// written. Present is false when the cluster carries no witness. It is never sent while the cluster cannot be read.
 	WitnessRead struct {
 		Present bool
 		Witness event.Witness

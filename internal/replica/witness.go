@@ -52,7 +52,8 @@ func (r *Replica) witnessRead(in WitnessRead) {
 		m.Witness.Counter, m.WitnessNext = in.Witness.Counter, 0 // the raise got through before a crash
 		r.writeMeta()
 	default:
-		m.Witness, r.wit.newer = in.Witness, true
+		m.Witness, m.WitnessNext, r.wit.newer = in.Witness, 0, true
+		r.wit.writing, r.wit.raised = false, time.Time{} // a raise under way would lower it
 		r.newIncarnation("the cluster's witness is newer than the store, which was restored")
 		r.report(Decision{Reason: StoreRestored, Zone: r.cfg.Zone})
 	}
