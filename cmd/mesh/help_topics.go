@@ -29,10 +29,11 @@ func environmentVariables() []meaning {
 	return []meaning{
 		{"CLICOLOR_FORCE", "colour the output even where it is no terminal"},
 		{"KUBECONFIG", "the kubeconfig file, instead of ~/.kube/config"},
-		{"KUBERNETES_SERVICE_HOST", "set in pods, where the group may read the key file and the service account is used"},
+		{"KUBERNETES_SERVICE_HOST", "set in pods: the group may read the key file there"},
 		{"MESH_CONFIG", "the config file, unless --config names one"},
 		{"MESH_NODE", "the node to ask, unless --node names one"},
 		{"NO_COLOR", "print without colour"},
+		{"POD_NAME", "the pod to mark while it leads"},
 		{"PRIVATE_KEY", "the node's key itself, as hex or PEM"},
 		{"TERM", "dumb means no colour"},
 		{"XDG_CONFIG_HOME", "where mesh/config.yaml is looked for last"},

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"sync"
 	"time"
 
@@ -157,7 +156,7 @@ func (r *running) install(ctx context.Context, within time.Duration) bool {
 }
 
 // podName is empty unless the pod is one of several: then the chart tells it.
-func (r *running) podName() string { return os.Getenv("POD_NAME") }
+func (r *running) podName() string { return r.e.getenv("POD_NAME") }
 
 // markPod lets the service for peers find, or not find, this pod.
 func (r *running) markPod(ctx context.Context, leads bool) {
