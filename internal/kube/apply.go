@@ -35,6 +35,12 @@ func (c *Cluster) carryOut(ctx context.Context, w replica.Write, before known) (
 	if err != nil {
 		return before, false, err
 	}
+	if t.namespaced != (w.Object.Namespace != "") {
+		if w.Kind == replica.RemoveReplica || w.Kind == replica.RemoveLocal {
+			return before, false, nil // nothing can stand there
+		}
+		return before, false, finalError{t.misfit()}
+	}
 	if puts && (before.drifted || before.standing == standsNothing) {
 		if wait, rival := c.fights.wait(w.Object); wait > 0 {
 			return before, false, waitError{"it is altered again and again " + byWhom(rival) + "; it is put back less and less often", wait}

@@ -101,6 +101,9 @@ func (c *Cluster) read(ctx context.Context, e *entry, k mesh.ObjectKey) (map[str
 	if err != nil {
 		return nil, err
 	}
+	if t.namespaced != (k.Namespace != "") {
+		return nil, t.misfit()
+	}
 	live, err := c.api(t, k).Get(ctx, k.Name, metav1.GetOptions{})
 	if err == nil {
 		return live.Object, nil

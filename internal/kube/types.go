@@ -28,6 +28,15 @@ type served struct {
 	status     bool // has a status subresource
 }
 
+// misfit says why a key can't be that of an object of the type. The API server ignores a namespace that an object can't
+// have, so that such a key would lead to the object of another one.
+func (t served) misfit() error {
+	if t.namespaced {
+		return errors.New("its key names no namespace, and its kind lives in one")
+	}
+	return errors.New("its key names a namespace, and its kind lives in none")
+}
+
 // types knows which types are served. Safe for concurrent use.
 type types struct {
 	api discovery.ServerResourcesInterfaceWithContext

@@ -73,7 +73,7 @@ func (d *crd) install() {
 	d.r.t.Cleanup(d.remove)
 	for v := range d.versions {
 		d.r.eventually("it is served", func() bool {
-			_, err := d.r.of(d.gvr(v)).List(ctx, metav1.ListOptions{})
+			_, err := d.r.user.Resource(d.gvr(v)).List(ctx, metav1.ListOptions{})
 			return err == nil
 		})
 	}
