@@ -69,7 +69,8 @@ type application struct {
 	now known          // of the object, kept up to date
 	raw map[string]any // the live object as last read; nil: not read in this application
 
-	wrote bool // now is what a write of ours made of the object
+	wrote   bool // now is what a write of ours made of the object
+	foreign bool // what stands there is neither a replica nor let out: the engine doesn't know of it
 }
 
 // put makes the object a replica of the claim.
@@ -86,8 +87,11 @@ func (a *application) put(ctx context.Context) error {
 		if a.now.standing != standsLocal {
 			return nil
 		}
-		if a.w.Kind == replica.YieldLocal && a.now.content == a.w.Expect {
+		switch {
+		case a.w.Kind == replica.YieldLocal && a.now.content == a.w.Expect:
 			return nil
+		case a.foreign:
+			return errForeign
 		}
 		return errAltered
 	}, standsReplica)
@@ -254,6 +258,7 @@ func (a *application) look(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		a.foreign = !a.c.letsOut(a.e, a.w.Object, a.raw) || a.e.excludes(o.Excluded)
 		a.now.standing, a.now.content, a.now.owned = standsLocal, o.Content(), ownedHere(meta)
 	}
 	a.now.uid, a.now.version, a.now.shape = uid, number(text(meta, "resourceVersion")), shapeOf(a.raw)

@@ -304,7 +304,6 @@ func clipName(s string) string {
 func (c *Cluster) observeLocal(e *entry, k mesh.ObjectKey, x *known, live map[string]any, asked bool) {
 	meta := section(live, "metadata")
 	uid, v := text(meta, "uid"), number(text(meta, "resourceVersion"))
-	set := labelSet(meta)
 	wasReplica := x.standing == standsReplica
 	if wasReplica { // somebody deleted the replica and made an object of their own
 		x.base, x.content, x.zone = mesh.Hash{}, mesh.Hash{}, ""
@@ -315,7 +314,7 @@ func (c *Cluster) observeLocal(e *entry, k mesh.ObjectKey, x *known, live map[st
 	x.shape = shapeOf(live)
 	var o object.Object
 	var err error
-	matches := e.Publish && e.selector.Matches(set) && c.cfg.Publishes(k) && !c.private(k, live, set)
+	matches := c.letsOut(e, k, live)
 	if matches { // only then is it worth the work
 		o, err = parse(live, e.opt)
 		matches = !e.excludes(o.Excluded)
@@ -348,6 +347,12 @@ func (c *Cluster) observeLocal(e *entry, k mesh.ObjectKey, x *known, live map[st
 	}
 	x.told, x.content, x.label = true, content, label
 	c.out.add(replica.Local{Object: k, Payload: o.Payload, Labelled: label})
+}
+
+// letsOut reports whether the configuration publishes an object of ours. What the object is may still exclude it.
+func (c *Cluster) letsOut(e *entry, k mesh.ObjectKey, live map[string]any) bool {
+	set := labelSet(section(live, "metadata"))
+	return e.Publish && e.selector.Matches(set) && c.cfg.Publishes(k) && !c.private(k, live, set)
 }
 
 // excludes says whether what the object is keeps it here. Namespaces are the configuration's business.

@@ -126,6 +126,7 @@ func (w *writes) again(x *write, errText string, wait time.Duration) bool {
 // Why a write was not carried out, beyond the errors of requests.
 var (
 	errAltered = errors.New("the object was changed meanwhile")
+	errForeign = errors.New("an object that mesh did not write stands there, and is not replicated from here")
 	errOurs    = errors.New("an object of ours stands there already")
 	errNewer   = errors.New("the claim has changed since, a newer write follows")
 )
