@@ -1,11 +1,12 @@
-// Package e2e tests the program as people run it: real processes of the mesh binary, real folders, real sockets
-// on loopback, SIGKILL and SIGTERM. It holds tests and benchmarks only.
+// Package e2e tests the program as people run it: real processes of the mesh binary, real folders, real Kubernetes API
+// servers, real sockets on loopback, SIGKILL and SIGTERM. It holds tests and benchmarks only.
 //
 // What a single part can show is tested beside that part. Here stands what only whole nodes can show: that
-// nothing is lost and nothing comes back when nodes are killed at random moments, when a store, a folder or an
-// author is gone, and that thousands of objects, or large ones, arrive.
+// nothing is lost and nothing comes back when nodes and servers are killed at random moments, when a store, a folder, a
+// cluster or an author is gone, and that thousands of objects, or large ones, arrive.
 //
-//	go test ./e2e                              all of it, about four minutes
+//	go test ./e2e                              all of it, about eight minutes
+//	go test ./e2e -run TestKube                what needs API servers, about four
 //	go test ./e2e -run TestKill -seed 7        one story again, with the seed that a failure printed
 //	go test ./e2e -run '^$' -bench .           the figures that need whole nodes
 //

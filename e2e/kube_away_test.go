@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"syscall"
 	"testing"
@@ -13,7 +14,7 @@ import (
 )
 
 // TestKubeCutOff stops one zone's node, or kills it, while a thousand objects change in the other zones, and in its own
-// cluster: it catches up exactly.
+// cluster, one of which ends only when its finalizer is gone: it catches up exactly.
 func TestKubeCutOff(t *testing.T) {
 	t.Parallel()
 	for _, how := range []struct {
@@ -35,7 +36,11 @@ func TestKubeCutOff(t *testing.T) {
 			const each = 300
 			change(t, want, east, 0, each, "1")
 			change(t, want, west, 0, 50, "1")
+			want.set("west", "finalized", "1")
+			must(t, west.create("finalized", "1"))
 			alike(t, want, all...)
+			west.must(http.MethodPatch, west.at("finalized"), map[string]any{"metadata": map[string]any{"finalizers": []string{"example.com/mine"}}})
+			west.must(http.MethodDelete, west.at("finalized"), nil)
 
 			how.away(west)
 			change(t, want, east, each, 2*each, "1")
@@ -44,6 +49,8 @@ func TestKubeCutOff(t *testing.T) {
 			change(t, want, east, each/2, each, "")
 			change(t, want, west, 0, 25, "2")
 			change(t, want, west, 25, 50, "")
+			west.must(http.MethodPatch, west.at("finalized"), map[string]any{"metadata": map[string]any{"finalizers": nil}})
+			delete(want["west"], "finalized")
 			for _, z := range []*kubeZone{east, north} {
 				eventually(t, "the others go on, and see that west is away", func() error {
 					p, err := z.peer("west")
@@ -72,8 +79,12 @@ func change(t *testing.T, want model, z *kubeZone, from, to int, value string) {
 			group.Go(func() error { return z.remove(name) })
 			continue
 		}
+		do := z.create
+		if _, exists := want[z.name][name]; exists {
+			do = z.put
+		}
 		want.set(z.name, name, value)
-		group.Go(func() error { return z.put(name, value) })
+		group.Go(func() error { return do(name, value) })
 	}
 	must(t, group.Wait())
 }

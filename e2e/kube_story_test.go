@@ -34,7 +34,11 @@ func TestKubeStory(t *testing.T) {
 			entry{"group": group, "version": "v1", "kind": "Widget", "namespaces": []string{z.ns}, "status": true},
 			entry{"group": group, "version": "v1", "kind": "Realm"})
 	}
+	must(t, all[0].create("early", "1")) // there before the node is
 	startAll(t, plain(all)...)
+	for _, z := range all {
+		z.becomes("what was there before arrives at "+z.name, z.at("early"), func(o object) bool { return o.Data["value"] == "1" })
+	}
 
 	spec := func(o object) any { return o.Spec["value"] }
 	for _, k := range []kind{

@@ -194,6 +194,18 @@ func (z *kubeZone) at(name ...string) string {
 	return strings.Join(append([]string{"/api/v1/namespaces", z.ns, "configmaps"}, name...), "/")
 }
 
+// create makes a ConfigMap that does not exist, most likely.
+func (z *kubeZone) create(name, value string) error {
+	status, answer, err := z.send(http.MethodPost, z.at(), object{Metadata: metadata{Name: name}, Data: map[string]string{"value": value}})
+	switch {
+	case err == nil && status == http.StatusConflict:
+		return z.put(name, value)
+	case err == nil && status >= 300:
+		err = fmt.Errorf("%s: create %s: status %d: %s", z.name, name, status, answer)
+	}
+	return err
+}
+
 // put makes a ConfigMap have a value, whether it exists or not.
 func (z *kubeZone) put(name, value string) error {
 	for {
@@ -342,7 +354,7 @@ func fill(t testing.TB, each int, all ...*kubeZone) model {
 		for n := range each {
 			name := fmt.Sprintf("%s-%d", z.name, n)
 			want.set(z.name, name, "1")
-			must(t, z.put(name, "1"))
+			must(t, z.create(name, "1"))
 		}
 	}
 	alike(t, want, all...)
