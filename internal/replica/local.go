@@ -95,6 +95,7 @@ func (r *Replica) localUnmatched(k mesh.ObjectKey) {
 	r.forgetGone(k)
 	o.local, o.withheld = nil, false
 	r.touch(o)
+	r.putBack(o)
 	if mine := o.live(r.cfg.Zone); mine != nil && r.canSign() {
 		r.sign(&event.Event{Kind: event.KindRelease, Release: &event.Release{Object: k, Epoch: mine.Epoch}})
 		r.report(Decision{Reason: ReleaseSigned, Zone: r.cfg.Zone, Object: k})
@@ -128,9 +129,26 @@ func (r *Replica) localGone(k mesh.ObjectKey) {
 			r.place(o, nil)
 		}
 	}
+	r.putBack(o)
 	if o.live(r.cfg.Zone) != nil {
 		r.noteGone(k, unseen)
 	}
+}
+
+// putBack has a replica written for which there was no room while a copy of somebody else's stood there: one that is
+// withheld, or one that made a write fail.
+func (r *Replica) putBack(o *object) {
+	p := o.placed
+	if p == nil || p.Local || !p.Expect.IsZero() || p.State != oplog.PlacedDone && p.State != oplog.PlacedWanted ||
+		p.Epoch == mesh.MaxEpoch || o.live(r.cfg.Zone) != nil || !r.cfg.Applies(o.key) {
+		return
+	}
+	if p.State == oplog.PlacedDone {
+		q := *p
+		q.State = oplog.PlacedWanted
+		r.place(o, &q)
+	}
+	r.apply(writeOf(PutReplica, o.key, p))
 }
 
 // replicaSeen compares a replica with what was written and puts it back where it drifted.
@@ -190,13 +208,15 @@ func (r *Replica) written(in Written) {
 		return
 	}
 	o.rejected = ""
+	sameClaim := p.Version == in.Write.Version && p.Zone == in.Write.Zone // else it answers a write that is over
 	switch in.Write.Kind {
 	case RemoveReplica, RemoveLocal:
-		if p.State == oplog.PlacedRemoving {
+		if p.State == oplog.PlacedRemoving && sameClaim {
 			r.removed(o)
 		}
 	case YieldLocal, PutReplica:
-		if p.State == oplog.PlacedWanted && !p.Local && p.Version == in.Write.Version && p.Zone == in.Write.Zone {
+		// One that stands already was put back, and may be another object now.
+		if !p.Local && sameClaim && (p.State == oplog.PlacedWanted || p.State == oplog.PlacedDone && p.Base != in.Base) {
 			q := *p
 			q.State, q.Expect, q.Base = oplog.PlacedDone, mesh.Hash{}, in.Base
 			r.place(o, &q)
