@@ -346,6 +346,12 @@ func (a *application) change(ctx context.Context, want *wanted) (map[string]any,
 			}
 		}
 	}
+	if want.status != nil && !a.t.status { // then it is a section like the others
+		all := *full
+		all.sections = without(full.sections, "status")
+		all.sections["status"] = want.status
+		full = &all
+	}
 	b, err := full.patch(fmt.Sprint(a.now.version), a.now.shape, owned)
 	if err != nil {
 		return nil, finalError{err}

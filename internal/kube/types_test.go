@@ -3,6 +3,7 @@ package kube_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -269,4 +270,22 @@ func TestStatus(t *testing.T) {
 	if at(u.Object, "status.unknown.n") != "7" || at(u.Object, "spec.a") != "3" {
 		t.Errorf("object = %v", u.Object)
 	}
+}
+
+// A type without a status subresource keeps its status among the other sections: it follows its owner there, too.
+func TestStatusWithoutSubresource(t *testing.T) {
+	r := newRig(t, kubetest.Shared(t), both())
+	d := r.crd(map[string]string{"v1": anyInt}, "v1")
+	d.install()
+	e := d.entry("v1")
+	e.Status = true
+	r.entries(e).start().listed()
+	for i, status := range []string{`"status":{"n":1}`, `"status":{"n":2}`} {
+		r.done(r.claim(replica.PutReplica, "west", mesh.Version(i+1), d.thing("v1", "x", `"spec":{"a":1},`+status)))
+		if got := at(r.get(d.gvr("v1"), "x").Object, "status.n"); got != strconv.Itoa(i+1) {
+			t.Errorf("status.n = %s, want %d", got, i+1)
+		}
+	}
+	r.merge(d.gvr("v1"), "x", `{"status":{"n":7}}`)
+	next(r, "drift of the status", seen(d.key("x")))
 }
