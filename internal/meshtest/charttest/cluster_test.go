@@ -70,6 +70,27 @@ func TestNotes(t *testing.T) {
 	}
 }
 
+// Where the definition of MeshPeer is no release's, Helm wants to be told what to do with it.
+func TestDefinitionIsThere(t *testing.T) {
+	t.Parallel()
+	s := kubetest.SharedAs(t, "west") // its node makes it
+	ns := s.Namespace(t)
+	definition, errs, code := run(t, exec.Command(mesh(t), "crd"))
+	if code != 0 {
+		t.Fatalf("mesh crd: %s", errs)
+	}
+	s.Kubectl(t, "apply", "--server-side", "--force-conflicts", "-f", write(t, "crd.yaml", definition))
+	for _, tt := range []struct {
+		flag string
+		want bool
+	}{{"--wait=false", false}, {"--take-ownership", true}, {"--set=crds.enabled=false", true}} {
+		_, errs, err := helm(t, "install", release, chart, "-n", ns, "--dry-run=server", "--kubeconfig", s.Kubeconfig(t), tt.flag)
+		if (err == nil) != tt.want || err != nil && !strings.Contains(errs, "cannot be imported into the current release") {
+			t.Errorf("helm install %s: %v\n%s", tt.flag, err, errs)
+		}
+	}
+}
+
 // The node accepts the config that the chart makes of any values.
 func TestConfigIsValid(t *testing.T) {
 	t.Parallel()

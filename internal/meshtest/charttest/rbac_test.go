@@ -119,6 +119,7 @@ func nodeName(all []object) string {
 // granted is what the rendered bindings give to a service account.
 func granted(t *testing.T, all []object, account string) grants {
 	t.Helper()
+	of := only(t, all, "Deployment", nodeName(all))
 	g := grants{}
 	for _, b := range all {
 		cluster, isBinding := strings.CutSuffix(b.kind(), "RoleBinding")
@@ -131,7 +132,7 @@ func granted(t *testing.T, all []object, account string) grants {
 			continue
 		}
 		subject := object(subjects[0].(map[string]any))
-		if subject.str("kind") != "ServiceAccount" || subject.str("namespace") != namespace {
+		if subject.str("kind") != "ServiceAccount" || subject.str("namespace") != of.str("metadata", "namespace") {
 			t.Errorf("%s %s binds %v", b.kind(), b.name(), subject)
 		}
 		if subject.str("name") != account {
