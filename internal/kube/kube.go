@@ -210,7 +210,7 @@ func (c *Cluster) Run(ctx context.Context, sink func(context.Context, ...replica
 }
 
 // Apply takes writes; each is answered with Written once it was tried. A write that waits is replaced by a newer
-// one of the same object, without an answer. A write that fails and is retried answers again when the outcome
+// one of the same object, without an answer; nor is there one when its claim says something else by now. A write that fails and is retried answers again when the outcome
 // changes.
 func (c *Cluster) Apply(ws []replica.Write) { c.writes.add(ws) }
 

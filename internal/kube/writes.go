@@ -128,7 +128,7 @@ var (
 	errAltered = errors.New("the object was changed meanwhile")
 	errForeign = errors.New("an object that mesh did not write stands there, and is not replicated from here")
 	errOurs    = errors.New("an object of ours stands there already")
-	errNewer   = errors.New("the claim has changed since, a newer write follows")
+	errNewer   = errors.New("the claim has changed since, or is over")
 )
 
 // finalError is one that trying again doesn't help.
@@ -204,6 +204,7 @@ func (c *Cluster) became(k mesh.ObjectKey, x *known, after known) {
 	*x = after
 	c.problems.clear(subject{k, topicObject})
 	if x.standing != standsReplica {
+		c.problems.clear(subject{k, topicFields})
 		c.fights.over(k)
 	}
 }
@@ -219,6 +220,11 @@ const topicWrite = "write" // what keeps a write from being carried out
 
 // failed decides whether a write is tried again, and says so where it is news. mu is held.
 func (c *Cluster) failed(x *write, answer *replica.Written, err error) {
+	if errors.Is(err, errNewer) { // the engine knows, and has decided about the object anew if it wants something of it
+		c.problems.clear(subject{x.Object, topicWrite})
+		c.writes.done(x)
+		return
+	}
 	var final finalError
 	var wait waitError
 	answer.Err = clip(quiet(x.Object, err))
@@ -226,7 +232,7 @@ func (c *Cluster) failed(x *write, answer *replica.Written, err error) {
 	answer.Retry = !answer.Altered && !errors.As(err, &final)
 	about := subject{x.Object, topicWrite}
 	reason := reasonOf(err, ReasonApplyRejected)
-	visible := !answer.Altered && !errors.Is(err, errNewer) // those are the course of things
+	visible := !answer.Altered // that is the course of things
 	switch {
 	case errors.As(err, &wait):
 		reason = ReasonDeletionPending
