@@ -59,6 +59,9 @@ func TestKubeStory(t *testing.T) {
 	t.Run("selector", func(t *testing.T) { outOfTheSelector(t, all) })
 	t.Run("two creators", func(t *testing.T) { twoCreators(t, all) })
 	sameClaims(t, all...)
+	for _, z := range all[:2] {
+		z.well()
+	}
 	for _, z := range all {
 		if out := z.cli("status"); !strings.Contains(out, z.name) || !strings.Contains(out, "lease held") {
 			t.Errorf("status of %s:\n%s", z.name, out)

@@ -424,3 +424,15 @@ func decode(t testing.TB, value string) string {
 	must(t, err)
 	return string(b)
 }
+
+// well waits until status has nothing to complain about.
+func (z *kubeZone) well() {
+	z.t.Helper()
+	eventually(z.t, z.name+" is well", func() error {
+		s, err := z.status()
+		if err == nil && (!s.Cluster.Connected || len(s.Cluster.Problems)+len(s.Findings) > 0) {
+			err = fmt.Errorf("it is %+v, %+v", s.Cluster, s.Findings)
+		}
+		return err
+	})
+}
