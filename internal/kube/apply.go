@@ -297,6 +297,9 @@ func (a *application) create(ctx context.Context, want *wanted) (map[string]any,
 	}
 	u := &unstructured.Unstructured{Object: body}
 	for made := false; ; made = true {
+		if err := a.allowed(ctx); err != nil {
+			return nil, err
+		}
 		got, err := a.c.api(a.t, k).Create(ctx, u, metav1.CreateOptions{FieldManager: FieldManager})
 		switch {
 		case err == nil:
@@ -371,7 +374,18 @@ func nilUnlessFinal(raw map[string]any, err error) map[string]any {
 	return raw
 }
 
+// allowed waits until it is certain that nobody else writes. A write may take several requests.
+func (a *application) allowed(ctx context.Context) error {
+	if !a.c.gate.wait(ctx) {
+		return ctx.Err()
+	}
+	return nil
+}
+
 func (a *application) patch(ctx context.Context, body []byte, subresource string) (map[string]any, error) {
+	if err := a.allowed(ctx); err != nil {
+		return nil, err
+	}
 	var sub []string
 	if subresource != "" {
 		sub = []string{subresource}
@@ -494,6 +508,9 @@ func (a *application) delete(ctx context.Context, unchanged bool) error {
 		pre.ResourceVersion = &v
 	}
 	background := metav1.DeletePropagationBackground
+	if err := a.allowed(ctx); err != nil {
+		return err
+	}
 	api := a.c.api(a.t, a.w.Object)
 	err := api.Delete(ctx, a.w.Object.Name, metav1.DeleteOptions{Preconditions: pre, PropagationPolicy: &background})
 	if err != nil && !apierrors.IsNotFound(err) {
