@@ -368,3 +368,21 @@ func (i *installation) probe(pod, name string) error {
 	}
 	return err
 }
+
+// A key that comes from elsewhere, by the commands of docs/helm.md.
+func TestKeyFromElsewhere(t *testing.T) {
+	t.Parallel()
+	s, _ := clusters(t)
+	ns := s.Namespace(t)
+	file := filepath.Join(t.TempDir(), "east.key")
+	cmd := exec.Command(mesh(t), "keygen", file)
+	out, errs, code := run(t, cmd)
+	if code != 0 {
+		t.Fatalf("mesh keygen: exit code %d: %s%s", code, out, errs)
+	}
+	s.Kubectl(t, "-n", ns, "create", "secret", "generic", "east", "--from-file=node.key="+file)
+	i, ok := install(t, s, ns, "privateKey: {existingSecret: east, key: node.key}")
+	if ok && !strings.Contains(out, i.public) {
+		t.Errorf("the node has the key %s, mesh keygen said %s", i.public, out)
+	}
+}

@@ -256,12 +256,12 @@ func clusters(t *testing.T) (east, west *kubetest.Server) {
 func TestWorksInNamespaces(t *testing.T) {
 	t.Parallel()
 	east, west := clusters(t)
-	ns := places(t, east, west, "shop", "blog")
+	ns := places(t, east, west, "shop", "blog", "out")
 	uses := []use{
 		{kind: configMapKind, ns: ns + "-shop", receives: true, publishes: true},
 		{kind: configMapKind, ns: ns + "-blog", receives: true, publishes: true},
 		{kind: secretKind, ns: ns + "-shop", receives: true},
-		{kind: deploymentKind, ns: ns + "-blog", publishes: true},
+		{kind: deploymentKind, ns: ns + "-out", publishes: true},
 	}
 	i, ok := install(t, east, ns, strings.ReplaceAll(`
 mesh:
@@ -269,16 +269,33 @@ mesh:
   resources:
     - {version: v1, kind: ConfigMap, namespaces: [NS-shop, NS-blog]}
     - {version: v1, kind: Secret, namespaces: [NS-shop], direction: subscribe}
-    - {group: apps, version: v1, kind: Deployment, namespaces: [NS-blog], direction: publish}
+    - {group: apps, version: v1, kind: Deployment, namespaces: [NS-out], direction: publish}
 `, "NS", ns))
 	if !ok {
 		return
 	}
 	o := newOther(t, west, ns, bothWays(uses))
 	o.knows(i)
+	deploymentKind.create(t, east, ns+"-out", "clash", "east")
+	deploymentKind.create(t, west, ns+"-out", "clash", "west")
 	o.start()
 	admit(i, "west", o.public, fmt.Sprintf("127.0.0.1:%d", o.port))
 	i.startPod("one")
+	// Two that claim one object are at odds until they want the same, and again. Of what is only published, too.
+	for range 2 {
+		i.shows("one", "resources.contested")
+		deploymentKind.set(t, west, ns+"-out", "clash", "east")
+		eventually(t, "they want the same", func() error {
+			s, err := i.status("one")
+			if err == nil && strings.Contains(s.problems(), "resources.contested") {
+				err = errors.New(s.problems())
+			}
+			return err
+		})
+		deploymentKind.set(t, west, ns+"-out", "clash", "west")
+	}
+	i.shows("one", "resources.contested")
+	deploymentKind.remove(t, west, ns+"-out", "clash")
 	works(t, i, "one", o, uses)
 	o.stop(t) // it comes and goes twice: the second time is more of the same Event
 	peerIs(t, i, o.public, "NotReady")
