@@ -122,6 +122,7 @@ func (r *Replica) acceptOwn(ks []mesh.ObjectKey) {
 		r.writeMeta()
 		r.wit.confirmed, r.wit.writing, r.wit.raised = true, false, time.Time{} // the new id is written at once
 		r.coverEarlier()
+		r.catchUp()
 	}
 	for _, k := range ks {
 		r.acceptGone(k)

@@ -74,7 +74,11 @@ func (r *Replica) settleUnclaimed(o *object) {
 // settleOwn deals with an object that is ours: our copy stands, and a replica of the same object goes.
 func (r *Replica) settleOwn(o *object) {
 	p := o.placed
-	if p == nil || o.local == nil {
+	if p == nil {
+		return
+	}
+	if o.local == nil {
+		r.giveUp(o)
 		return
 	}
 	if p.Local {
@@ -87,6 +91,19 @@ func (r *Replica) settleOwn(o *object) {
 		r.place(o, &q)
 	}
 	r.apply(writeOf(RemoveReplica, o.key, o.placed))
+}
+
+// giveUp withdraws our claim on an object of which only the replica of another zone stands here, and that zone claims it
+// as strongly as we do. We never created it in this cluster: it was published by a node that worked on another one by
+// mistake, or from a backup. Without this the replica would be nobody's business here.
+func (r *Replica) giveUp(o *object) {
+	p, mine := o.placed, o.live(r.cfg.Zone)
+	theirs := o.live(p.Zone)
+	if p.Local || p.State != oplog.PlacedDone || !o.seen || theirs == nil || theirs.Epoch < mine.Epoch ||
+		!r.canSign() || !r.start.listed || r.meta.Replaced || r.gone.of[o.key] != nil {
+		return
+	}
+	r.withdraw(o, p.Zone)
 }
 
 // settlePut makes the object a replica of the winner's claim.
