@@ -53,6 +53,11 @@ func (s *shown) served() error {
 	if s.crd != nil {
 		return errors.New(s.crd.Text)
 	}
+	for _, p := range s.keeper.Problems() { // the definition may go while the node runs
+		if p.Reason == meshpeer.ReasonNotServed {
+			return errors.New(p.Text)
+		}
+	}
 	return nil
 }
 
