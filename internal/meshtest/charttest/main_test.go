@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,7 +44,10 @@ func TestMain(m *testing.M) {
 
 // program builds mesh, once, and returns its path.
 var program = sync.OnceValues(func() (string, error) {
-	var err error
+	err := consult("../../../cmd", "../../../internal", "../../../go.mod")
+	if err != nil {
+		return "", err
+	}
 	if builds, err = os.MkdirTemp("", "mesh-charttest-"); err != nil {
 		return "", err
 	}
@@ -55,6 +59,27 @@ var program = sync.OnceValues(func() (string, error) {
 	}
 	return path, nil
 })
+
+// consult looks at all files below some paths but tests: go test reuses an earlier result while nothing changed that
+// the tests themselves looked at, and it does not see what the compiler and helm read.
+func consult(roots ...string) error {
+	for _, root := range roots {
+		err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || strings.HasSuffix(p, "_test.go") || strings.Contains(p, "testdata") {
+				return err
+			}
+			_, err = os.Stat(p)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// consulted is the chart, looked at once.
+var consulted = sync.OnceValue(func() error { return consult(chart) })
 
 func mesh(t *testing.T) string {
 	t.Helper()
@@ -68,6 +93,9 @@ func mesh(t *testing.T) string {
 // helm runs helm without a cluster, unless the arguments name one.
 func helm(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
+	if err := consulted(); err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command(kubetest.Tool(t, "helm"), args...)
 	home := t.TempDir()
 	cmd.Env = append(os.Environ(), "KUBECONFIG=/dev/null", "HELM_CACHE_HOME="+home, "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home)
