@@ -164,6 +164,9 @@ func (f *Folder) copies(d *disk, key mesh.ObjectKey) ([]copyOf, error) {
 	f.mu.Lock()
 	homes := slices.Clone(f.local.homes[key])
 	f.mu.Unlock()
+	if p := adoptedPath(key); !slices.Contains(homes, p) {
+		homes = append(homes, p) // written a moment ago, and not reported yet
+	}
 	var all []copyOf
 	for _, p := range homes {
 		data, fi, err := d.read(p)
