@@ -96,10 +96,12 @@ func causes(d *metav1.StatusDetails, secret bool) string {
 		case c.Type != metav1.CauseTypeFieldValueRequired && c.Type != metav1.CauseTypeForbidden:
 			why = unquoteValue(why)
 		}
-		if c.Field != "" {
-			why = c.Field + ": " + why
+		if why = strings.TrimPrefix(strings.TrimSuffix(c.Field+": "+why, ": "), ": "); why != "" {
+			parts = append(parts, why)
 		}
-		parts = append(parts, why)
+	}
+	if len(parts) == 0 {
+		return ""
 	}
 	return ": " + strings.Join(parts, "; ")
 }
