@@ -241,7 +241,7 @@ func (r *Replica) removed(o *object) {
 		o.local = nil
 	}
 	r.place(o, nil)
-	o.seen = false
+	o.seen, o.rejected = false, ""
 }
 
 // resume asks the cluster for everything that was decided and not confirmed, and for replicas that were not

@@ -49,3 +49,22 @@ func TestClaimFromAnotherCluster(t *testing.T) {
 		t.Errorf("reported %v, want %s", got, replica.DriftCorrected)
 	}
 }
+
+// Where a cluster names its objects, one of ours under the key of a replica is proof that the replica is gone: nothing is
+// removed for it, here or in the cluster that this node works on next.
+func TestCopyInAReplicasPlace(t *testing.T) {
+	t.Parallel()
+	x := meshtest.Object("x")
+	b, _, _ := replicaOfEast(t)
+	b.do(replica.Local{Object: x, Payload: []byte(`{}`)})
+	if len(b.last.Apply) > 0 {
+		t.Errorf("Apply = %v, want nothing", b.last.Apply)
+	}
+	idx, err := b.store.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(idx.Placed) > 0 {
+		t.Errorf("placed = %+v, want nothing", idx.Placed)
+	}
+}

@@ -81,8 +81,10 @@ func (r *Replica) settleOwn(o *object) {
 		r.giveUp(o)
 		return
 	}
-	if p.Local {
-		r.place(o, nil) // adopted: from now on it is an object of ours like any other
+	if p.Local || p.Base.UID != "" {
+		// Adopted: from now on it is an object of ours like any other. Or, where a cluster has room for one object of
+		// a name only, it took the replica's place.
+		r.place(o, nil)
 		return
 	}
 	if p.State != oplog.PlacedRemoving {
@@ -93,13 +95,13 @@ func (r *Replica) settleOwn(o *object) {
 	r.apply(writeOf(RemoveReplica, o.key, o.placed))
 }
 
-// giveUp withdraws our claim on an object of which only the replica of another zone stands here, and that zone claims it
-// as strongly as we do. We never created it in this cluster: it was published by a node that worked on another one by
+// giveUp withdraws our claim on an object of which only the replica of another zone stands here, and that zone states it,
+// or its end, as strongly as we do. We never created it in this cluster: it was published by a node that worked on another one by
 // mistake, or from a backup. Without this the replica would be nobody's business here.
 func (r *Replica) giveUp(o *object) {
 	p, mine := o.placed, o.live(r.cfg.Zone)
-	theirs := o.live(p.Zone)
-	if p.Local || p.State != oplog.PlacedDone || !o.seen || theirs == nil || theirs.Epoch < mine.Epoch ||
+	theirs := o.claim(p.Zone)
+	if p.Local || p.State != oplog.PlacedDone || !o.seen || theirs == nil || theirs.Kind == mesh.Released || theirs.Epoch < mine.Epoch ||
 		!r.canSign() || !r.start.listed || r.meta.Replaced || r.gone.of[o.key] != nil {
 		return
 	}
