@@ -90,20 +90,20 @@ func TestStatusOfStandby(t *testing.T) {
 	st.Listen, st.LeaseHeld = []string{"http/3000"}, ptr(false)
 	st.Lease = &mesh.LeaseStatus{State: "Standby", Holder: "mesh-0_1a2b3c4d", Since: *before(time.Hour)}
 	st.Cluster = mesh.ClusterStatus{Kind: "kubernetes", Location: "kind-east", Connected: true, Problems: []mesh.Problem{}}
-	transcript(t, "status-standby", dir, "status", "status -o json", "status --wait=150ms")
+	transcript(t, "status-standby", dir, "status", "status -o json", "status --wait=5s")
 
 	node.mu.Lock()
 	st.Ready, st.Lease, st.Cluster.Connected = false, &mesh.LeaseStatus{State: "Waiting", Since: *before(time.Minute)}, false
 	st.Findings = []mesh.Finding{{ID: "cluster.lease", Status: "fail", Subject: "kind-east", Text: "the API server does not tell who leads: it is away", Next: "mesh help MESH-3701"}}
 	node.mu.Unlock()
-	transcript(t, "status-waiting", dir, "status", "status --wait=150ms")
+	transcript(t, "status-waiting", dir, "status", "status --wait=5s")
 }
 
 func TestStatusWithoutNode(t *testing.T) {
 	t.Parallel()
 	transcript(t, "status-absent", t.TempDir(), "status", "status -o json", "status --wait=150ms", "status --node unix:/x -c y",
 		"log ls", "log verify -o json", "peers", "adopt ConfigMap/a/b")
-	transcript(t, "status-starting", serveFake(t, nil), "status", "status --wait=150ms", "log ls")
+	transcript(t, "status-starting", serveFake(t, nil), "status", "status --wait=5s", "log ls")
 }
 
 func TestPeersTranscript(t *testing.T) {
