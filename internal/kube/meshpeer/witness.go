@@ -27,6 +27,9 @@ var (
 	// ErrWitnessMalformed says that an own MeshPeer carries an annotation that nobody can make sense of. It is
 	// never taken for none.
 	ErrWitnessMalformed = errors.New("the annotation " + WitnessAnnotation + " is no witness")
+	// ErrForeignCluster says that another zone's node works on this cluster, in the same namespace: a node that goes on
+	// would take its objects for those of its own zone.
+	ErrForeignCluster = errors.New("this is the cluster of another zone")
 	// ErrWitnessNewer says that the cluster carries a higher counter than the one to be written.
 	ErrWitnessNewer = errors.New("the cluster carries a newer witness")
 )
@@ -43,7 +46,7 @@ type ownObject struct {
 // ReadWitness reads the witness live. present is false only if it is certain that the cluster carries none: the
 // MeshPeers of the namespace were read, and where none of them is ours the API server would make one. inc is the
 // highest incarnation of this zone that an own MeshPeer names, 0 if none does. Of several own MeshPeers the witness
-// with the highest counter counts. Errors: ErrWitnessMalformed, and whatever kept it from being read.
+// with the highest counter counts. Errors: ErrWitnessMalformed, ErrForeignCluster, and whatever kept it from being read.
 func (k *Keeper) ReadWitness(ctx context.Context) (w event.Witness, present bool, inc mesh.Incarnation, err error) {
 	own, err := k.readOwn(ctx)
 	if err != nil {
@@ -116,7 +119,15 @@ func (k *Keeper) readOwn(ctx context.Context) ([]ownObject, error) {
 	var bad error
 	err := k.each(ctx, func(u *unstructured.Unstructured) {
 		text, _, _ := unstructured.NestedString(u.Object, "spec", "identity", "publicKey")
-		if key, err := keys.ParsePublic(text); err != nil || key != k.cfg.Self || len(own) >= maxOwn {
+		key, err := keys.ParsePublic(text)
+		if err == nil && key != k.cfg.Self {
+			if zone := k.witnessedBy(u); zone != "" {
+				bad = fmt.Errorf("%w: MeshPeer %s carries the witness of zone %s. Use the right context, or delete that MeshPeer if its node is gone for good",
+					ErrForeignCluster, clip(u.GetName(), 253), zone)
+			}
+			return
+		}
+		if err != nil || len(own) >= maxOwn {
 			return
 		}
 		o := ownObject{raw: u.DeepCopy(), incarnation: k.incarnationOf(u)}
@@ -150,6 +161,23 @@ func (k *Keeper) readOwn(ctx context.Context) ([]ownObject, error) {
 			strings.Compare(a.raw.GetName(), b.raw.GetName()))
 	})
 	return own, nil
+}
+
+// witnessedBy returns the other zone whose node keeps its witness in a MeshPeer; empty: none, or a former key of ours.
+func (k *Keeper) witnessedBy(u *unstructured.Unstructured) mesh.Zone {
+	s, _ := readStatus(u.Object["status"])
+	if _, carries := u.GetAnnotations()[WitnessAnnotation]; !carries || s == nil {
+		return ""
+	}
+	named := s.Zone
+	if s.Instance != nil {
+		named = s.Instance.Zone
+	}
+	zone, err := mesh.ParseZone(named)
+	if err != nil || zone == k.cfg.Zone {
+		return ""
+	}
+	return zone
 }
 
 // incarnationOf is what the status of an own MeshPeer names for our zone; 0 for none and for what is none.

@@ -98,3 +98,37 @@ func TestIncarnationIsNeverLowered(t *testing.T) {
 		t.Errorf("ReadWitness names incarnation %d, %v", inc, err)
 	}
 }
+
+// The cluster of another zone's node is told from one that is only new: its MeshPeer carries a witness. One of a former
+// key of this zone, and those that this node keeps for its peers, are no sign of it.
+func TestForeignCluster(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	ns := s.Namespace(t)
+	conn := connect(t, s, s.Token, ns)
+	keeper, err := meshpeer.New(meshpeer.Config{Conn: conn, Self: key("self"), Zone: "east", Peers: none})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{t: t, s: s, ns: ns, keeper: keeper, self: key("self")}
+	status := func(zone string) {
+		f.patch("other/status", fmt.Sprintf(`{"status":{"status":"Ready","instance":{"zone":%q,"start_time":"2024-03-09T16:00:00Z",
+			"start_timestamp":1710000000000},"updateTime":"2024-03-09T16:00:00Z","conditions":[]}}`, zone))
+	}
+	f.create(manifest("other", key("other"), ""))
+	status("west")
+	if _, present, _, err := keeper.ReadWitness(t.Context()); err != nil || present {
+		t.Errorf("beside a peer: present %t, %v", present, err)
+	}
+	f.patch("other", fmt.Sprintf(`{"metadata":{"annotations":{%q:"%s/9"}}}`, meshpeer.WitnessAnnotation, mesh.Sum([]byte("b"))))
+	if _, _, _, err := keeper.ReadWitness(t.Context()); !errors.Is(err, meshpeer.ErrForeignCluster) || !strings.Contains(err.Error(), "zone west") {
+		t.Errorf("beside another zone's node: %v", err)
+	}
+	if err := keeper.WriteWitness(t.Context(), event.Witness{Cluster: mesh.Sum([]byte("a")), Counter: 1}); !errors.Is(err, meshpeer.ErrForeignCluster) {
+		t.Errorf("a witness beside another zone's: %v", err)
+	}
+	status("east")
+	if _, _, _, err := keeper.ReadWitness(t.Context()); err != nil {
+		t.Errorf("beside a former key of this zone: %v", err)
+	}
+}
