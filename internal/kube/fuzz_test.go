@@ -54,9 +54,9 @@ func FuzzObserve(f *testing.F) {
 		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a","namespace":"b","uid":"u","resourceVersion":"7"},"data":{"k":"a2V5"}}`,
 		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a","namespace":"b","uid":"u","resourceVersion":"9","labels":{"dcp.hiro.io/owner-zone":"west"},
 			"managedFields":[{"manager":"mesh","time":"2026-01-01T00:00:00Z","fieldsV1":{"f:metadata":{"f:labels":{"f:dcp.hiro.io/owner-zone":{}}}}}]},"data":{"k":"v"}}`,
-		`{"metadata":{"name":"a","labels":[],"annotations":7,"managedFields":[7,{"fieldsV1":{"f:metadata":7}}],"ownerReferences":{"controller":true}}}`,
+		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a","labels":[],"annotations":7,"managedFields":[7,{"fieldsV1":{"f:metadata":7}}],"ownerReferences":{"controller":true}}}`,
 		`{"apiVersion":7,"kind":null,"metadata":{"name":"a","resourceVersion":"-1","labels":{"x":1e300}}}`,
-		`{"metadata":null,"data":[[[[]]]],"spec":{"a":1.50,"b":123456789012345678901234567890}}`,
+		`{"apiVersion":"v1","kind":"Secret","metadata":null,"data":[[[[]]]],"spec":{"a":1.50,"b":123456789012345678901234567890}}`,
 	} {
 		f.Add([]byte(s), false)
 		f.Add([]byte(s), true)

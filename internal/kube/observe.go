@@ -25,7 +25,8 @@ func (e *entry) keyOf(live map[string]any) (mesh.ObjectKey, bool) {
 	name, _ := meta["name"].(string)
 	ns, _ := meta["namespace"].(string)
 	k := mesh.ObjectKey{Group: e.Group, Kind: e.Kind, Namespace: ns, Name: name}
-	return k, k.Validate() == nil && e.covers(k)
+	asked := text(live, "kind") == e.Kind && text(live, "apiVersion") == e.gv.String()
+	return k, asked && k.Validate() == nil && e.covers(k)
 }
 
 func section(m map[string]any, path ...string) map[string]any {
