@@ -36,6 +36,13 @@ func (c *Cluster) answer(ctx context.Context, k mesh.ObjectKey, x proof) {
 		if ctx.Err() == nil {
 			c.problems.put(subject{k, topicProof}, reasonOf(err, ReasonNotProven), "whether it exists can't be told: "+quiet(k, err))
 		}
+		if apierrors.IsForbidden(err) && x.asked { // a list tells what is there, too; what is gone it doesn't prove
+			for _, src := range e.sources {
+				if src.shows(k) {
+					src.relist()
+				}
+			}
+		}
 		c.proofs.later(k)
 	case !c.proofs.still(k, x):
 		c.proofs.later(k) // answered meanwhile, or it has changed since
