@@ -215,7 +215,7 @@ func (a *application) make(ctx context.Context, want *wanted, may func() error, 
 			}
 		case apierrors.IsNotFound(err) && a.now.standing == standsNothing:
 			a.c.types.forget(a.t.gvr.GroupVersion())
-			return fmt.Errorf("%s in version %s %w", a.e, want.version, errNotServed)
+			return a.e.notServed(want.version)
 		default:
 			return err
 		}

@@ -95,6 +95,15 @@ func (s *source) relist() {
 	}
 }
 
+// relist has everything listed anew that the sources which show an object show.
+func (e *entry) relist(k mesh.ObjectKey) {
+	for _, s := range e.sources {
+		if s.shows(k) {
+			s.relist()
+		}
+	}
+}
+
 // What sources of one entry show.
 const (
 	fromMatching uint8 = 1 << iota // what the selector matches, or everything without one

@@ -210,8 +210,8 @@ func (c *Cluster) Run(ctx context.Context, sink func(context.Context, ...replica
 }
 
 // Apply takes writes; each is answered with Written once it was tried. A write that waits is replaced by a newer
-// one of the same object, without an answer; nor is there one when its claim says something else by now. A write that fails and is retried answers again when the outcome
-// changes.
+// one of the same object, without an answer; nor is there one when its claim says something else by now. A write that
+// fails and is retried answers again when the outcome changes.
 func (c *Cluster) Apply(ws []replica.Write) { c.writes.add(ws) }
 
 // Probe asks for fresh reports about objects. There is no answer while the truth can't be told, because a type

@@ -36,12 +36,9 @@ func (c *Cluster) answer(ctx context.Context, k mesh.ObjectKey, x proof) {
 		if ctx.Err() == nil {
 			c.problems.put(subject{k, topicProof}, reasonOf(err, ReasonNotProven), "whether it exists can't be told: "+quiet(k, err))
 		}
-		if apierrors.IsForbidden(err) && x.asked { // a list tells what is there, too; what is gone it doesn't prove
-			for _, src := range e.sources {
-				if src.shows(k) {
-					src.relist()
-				}
-			}
+		// What the watches show a list can tell, too. What they don't show it proves nothing about.
+		if seen := c.index[k]; apierrors.IsForbidden(err) && x.asked && seen != nil && seen.standing == standsLocal {
+			e.relist(k)
 		}
 		c.proofs.later(k)
 	case !c.proofs.still(k, x):

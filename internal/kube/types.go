@@ -18,6 +18,11 @@ import (
 // errNotServed says that the API server has no such type, or is about to remove it.
 var errNotServed = errors.New("is not served by this API server")
 
+// notServed says so of the type of an entry in a version.
+func (e *entry) notServed(version string) error {
+	return fmt.Errorf("%s in version %s %w", e, version, errNotServed)
+}
+
 // typesFresh is how long discovery is believed where nothing is proven by it.
 const typesFresh = time.Minute
 
@@ -64,7 +69,7 @@ func (t *types) resolve(ctx context.Context, e *entry, version string, fresh boo
 		list, err := t.api.ServerResourcesForGroupVersionWithContext(ctx, gv.String())
 		if apierrors.IsNotFound(err) {
 			t.forget(gv)
-			return served{}, fmt.Errorf("%s in version %s %w", e, version, errNotServed)
+			return served{}, e.notServed(version)
 		}
 		if err != nil {
 			return served{}, fmt.Errorf("ask which types of %s exist: %w", gv, err)
@@ -90,7 +95,7 @@ func find(list *metav1.APIResourceList, e *entry, gv schema.GroupVersion) (serve
 		s = served{gvr: gv.WithResource(plural), namespaced: r.Namespaced}
 	}
 	if s.gvr.Resource == "" {
-		return s, fmt.Errorf("%s in version %s %w", e, gv.Version, errNotServed)
+		return s, e.notServed(gv.Version)
 	}
 	s.status = slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == s.gvr.Resource+"/status" })
 	return s, nil

@@ -178,7 +178,7 @@ func (c *Cluster) round(ctx context.Context, s *source) error {
 // explain makes the answer to a request for a type that is gone an errNotServed.
 func (s *source) explain(err error) error {
 	if apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
-		return errNotServed
+		return s.entry.notServed(s.entry.Version)
 	}
 	return err
 }
