@@ -169,9 +169,10 @@ func (c *Cluster) round(ctx context.Context, s *source) error {
 	}
 	s.entry.away.Store(false)
 	s.found()
-	c.settle(s)
+	// What waits is hurried before the end of the list is told, so that what is asked in answer to that isn't.
 	c.proofs.hurry()
 	c.hurryAll(s.entry)
+	c.settle(s)
 	return s.explain(c.resume(ctx, s, api, version))
 }
 
