@@ -37,7 +37,7 @@ var floors = [][]string{
 	{"operation/cbor"},
 	{"object", "operation"},
 	{"event"},
-	{"oplog", "merge", "membership"},
+	{"oplog", "merge", "membership", "trust", "token"},
 	{"replica"},
 }
 
@@ -47,7 +47,7 @@ var adapters = []string{"store", "node", "folder", "admin", "config", "logging",
 // pure lists the libraries that core may use, and which package of it.
 var pure = map[string][]string{
 	"filippo.io/edwards25519":      {"keys"},
-	"github.com/fxamacker/cbor/v2": {"operation", "event"},
+	"github.com/fxamacker/cbor/v2": {"operation", "event", "token"},
 	"github.com/mr-tron/base58":    {"keys"},
 	"go.yaml.in/yaml/v3":           {"object"},
 	"lukechampine.com/blake3":      {"mesh", "operation", "event"},

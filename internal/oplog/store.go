@@ -153,6 +153,38 @@ type Binding struct {
 	Conflict bool
 }
 
+// Invite is an invitation that this node gave out. The secret itself is known to whoever holds the token only.
+type Invite struct {
+	ID      string      // 8 characters of a-z and 0-9
+	Secret  mesh.Hash   // SHA-256 of the secret
+	Zone    mesh.Zone   // of whoever redeems it; empty: the zone that it asks for
+	For     keys.Public // the only key that may redeem it; zero: any
+	Uses    int         // how many keys may redeem it, at least 1
+	Created int64       // local Unix ms
+	Expires int64       // local Unix ms
+	Revoked bool
+	Taken   []Redemption // at most Uses, in the order in which they came
+}
+
+// Redemption is one use of an invitation: reserved for a key, and spent when that key said that it knows.
+type Redemption struct {
+	Key   keys.Public
+	Zone  mesh.Zone
+	At    int64 // local Unix ms
+	Spent bool
+}
+
+// Contact is what the address book knows of how to reach a node.
+type Contact struct {
+	Key       keys.Public
+	Zone      mesh.Zone // as it named itself; a hint
+	Endpoints []string  // host:port, those that worked last first; at most 16
+	Record    []byte    // its newest signed peer record, sealed as it came; nil: none
+	Seen      int64     // local Unix ms of the last sign of life; 0: never
+	// Inviter: this node joined through it. It is admitted here because its invitation named its key.
+	Inviter bool
+}
+
 // BrakeSlots is how many slots the sliding window of deletions is kept in.
 const BrakeSlots = 10
 
@@ -185,22 +217,26 @@ type Span struct {
 // Batch is everything one transaction makes durable. It is applied as a whole or not at all, in the order of
 // the fields. The slices belong to the store until Commit returns.
 type Batch struct {
-	Rows       []Row // insert; an existing row with the same (log, seq) is replaced
-	Prune      []Span
-	Logs       []Log         // insert or replace
-	DropLogs   []mesh.LogKey // the record; its rows were pruned before
-	Claims     []ClaimWrite
-	DropClaims []mesh.ClaimRef
-	Placed     []Placed
-	DropPlaced []mesh.ObjectKey
-	Trust      []TrustOp
-	Lost       []LostRecord
-	Evidence   []Evidence
-	Bindings   []Binding
-	Brakes     []Brake
-	Acked      []Acked
-	Covers     map[keys.Public]event.SnapshotBegin // newest covers in force per author; only Floor, Covers and Witness are kept
-	Meta       *Meta
+	Rows         []Row // insert; an existing row with the same (log, seq) is replaced
+	Prune        []Span
+	Logs         []Log         // insert or replace
+	DropLogs     []mesh.LogKey // the record; its rows were pruned before
+	Claims       []ClaimWrite
+	DropClaims   []mesh.ClaimRef
+	Placed       []Placed
+	DropPlaced   []mesh.ObjectKey
+	Trust        []TrustOp
+	Lost         []LostRecord
+	Evidence     []Evidence
+	Bindings     []Binding
+	Brakes       []Brake
+	Acked        []Acked
+	Covers       map[keys.Public]event.SnapshotBegin // newest covers in force per author; only Floor, Covers and Witness are kept
+	Invites      []Invite                            // insert or replace, by id
+	DropInvites  []string
+	Contacts     []Contact // insert or replace, by key
+	DropContacts []keys.Public
+	Meta         *Meta
 }
 
 // Index is all that a node needs in memory to go on: everything but rows, payloads, lost content and
@@ -215,6 +251,8 @@ type Index struct {
 	Brakes   []Brake
 	Acked    []Acked
 	Covers   map[keys.Public]event.SnapshotBegin
+	Invites  []Invite
+	Contacts []Contact
 }
 
 // Reader answers from committed state. Slices returned are the caller's. Safe for concurrent use.

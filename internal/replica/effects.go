@@ -29,6 +29,9 @@ type Effects struct {
 	Report []Decision
 	// Request names peers from which a sync round is wanted.
 	Request []keys.Public
+	// Members, when set, are the members in force from now on, without this node: whoever is not among them is to
+	// be disconnected.
+	Members *[]Member
 }
 
 // Published is an operation for the other nodes. From is the peer it came from, or our own key.
