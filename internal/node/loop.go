@@ -312,5 +312,5 @@ func (l *loop) ask(ctx context.Context, f func()) error {
 func isEmpty(b *oplog.Batch) bool {
 	return len(b.Rows)+len(b.Prune)+len(b.Logs)+len(b.DropLogs)+len(b.Claims)+len(b.DropClaims)+
 		len(b.Placed)+len(b.DropPlaced)+len(b.Trust)+len(b.Lost)+len(b.Evidence)+len(b.Bindings)+
-		len(b.Brakes)+len(b.Acked)+len(b.Covers) == 0 && b.Meta == nil
+		len(b.Brakes)+len(b.Acked)+len(b.Covers)+len(b.Invites)+len(b.DropInvites)+len(b.Contacts)+len(b.DropContacts) == 0 && b.Meta == nil
 }

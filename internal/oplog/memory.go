@@ -35,6 +35,8 @@ type memory struct {
 	acked    map[ackedKey]Acked
 	covers   map[keys.Public]event.SnapshotBegin
 	evidence map[mesh.LogKey]Evidence
+	invites  map[string]Invite
+	contacts map[keys.Public]Contact
 
 	lost      []LostEntry // by ID
 	lostID    uint64
@@ -65,6 +67,8 @@ func emptyMemory() memory {
 		acked:    make(map[ackedKey]Acked),
 		covers:   make(map[keys.Public]event.SnapshotBegin),
 		evidence: make(map[mesh.LogKey]Evidence),
+		invites:  make(map[string]Invite),
+		contacts: make(map[keys.Public]Contact),
 	}
 }
 
@@ -91,6 +95,8 @@ func (m *Memory) Clone() *Memory {
 	d.acked = maps.Clone(d.acked)
 	d.covers = maps.Clone(d.covers)
 	d.evidence = maps.Clone(d.evidence)
+	d.invites = maps.Clone(d.invites)
+	d.contacts = maps.Clone(d.contacts)
 	d.lost = slices.Clone(d.lost)
 	return &Memory{data: d}
 }
@@ -156,6 +162,18 @@ func (m *Memory) Commit(b *Batch) error {
 	}
 	for author, c := range b.Covers {
 		d.covers[author] = cloneCovers(c)
+	}
+	for _, x := range b.Invites {
+		d.invites[x.ID] = cloneInvite(x)
+	}
+	for _, id := range b.DropInvites {
+		delete(d.invites, id)
+	}
+	for _, x := range b.Contacts {
+		d.contacts[x.Key] = cloneContact(x)
+	}
+	for _, k := range b.DropContacts {
+		delete(d.contacts, k)
 	}
 	if b.Meta != nil {
 		meta := *b.Meta
@@ -231,7 +249,9 @@ func (m *Memory) Load() (*Index, error) {
 		Acked: sorted(d.acked, func(a, b Acked) int {
 			return cmp.Or(cmp.Compare(a.Zone, b.Zone), a.Log.Compare(b.Log))
 		}),
-		Covers: make(map[keys.Public]event.SnapshotBegin, len(d.covers)),
+		Covers:   make(map[keys.Public]event.SnapshotBegin, len(d.covers)),
+		Invites:  sorted(d.invites, func(a, b Invite) int { return cmp.Compare(a.ID, b.ID) }),
+		Contacts: sorted(d.contacts, func(a, b Contact) int { return a.Key.Compare(b.Key) }),
 	}
 	if d.meta != nil {
 		meta := *d.meta
@@ -242,6 +262,12 @@ func (m *Memory) Load() (*Index, error) {
 	}
 	for i, t := range x.Trust {
 		x.Trust[i] = cloneTrust(t)
+	}
+	for i, v := range x.Invites {
+		x.Invites[i] = cloneInvite(v)
+	}
+	for i, c := range x.Contacts {
+		x.Contacts[i] = cloneContact(c)
 	}
 	for author, c := range d.covers {
 		x.Covers[author] = cloneCovers(c)
@@ -343,6 +369,17 @@ func cloneTrust(t TrustOp) TrustOp {
 func cloneLog(l Log) Log {
 	l.Run, l.Staged, l.Limit = clonePtr(l.Run), clonePtr(l.Staged), clonePtr(l.Limit)
 	return l
+}
+
+func cloneInvite(v Invite) Invite {
+	v.Taken = append([]Redemption(nil), v.Taken...)
+	return v
+}
+
+func cloneContact(c Contact) Contact {
+	c.Endpoints = append([]string(nil), c.Endpoints...)
+	c.Record = cloneBytes(c.Record)
+	return c
 }
 
 // cloneCovers keeps of a SnapshotBegin what stays in force.

@@ -159,7 +159,7 @@ type Invite struct {
 	Secret  mesh.Hash   // SHA-256 of the secret
 	Zone    mesh.Zone   // of whoever redeems it; empty: the zone that it asks for
 	For     keys.Public // the only key that may redeem it; zero: any
-	Uses    int         // how many keys may redeem it, at least 1
+	Uses    int         // how many keys may redeem it, 1 to 2^31-1
 	Created int64       // local Unix ms
 	Expires int64       // local Unix ms
 	Revoked bool
@@ -174,12 +174,21 @@ type Redemption struct {
 	Spent bool
 }
 
+const (
+	// MaxEndpoints is how many endpoints are kept of one node.
+	MaxEndpoints = 16
+	// MaxEndpoint is the longest endpoint, in bytes: a DNS name of 253, a colon and a port.
+	MaxEndpoint = 253 + 1 + 5
+	// MaxRecord is the largest signed peer record, in bytes: MaxEndpoints addresses fit, however they are written.
+	MaxRecord = 4 << 10
+)
+
 // Contact is what the address book knows of how to reach a node.
 type Contact struct {
 	Key       keys.Public
 	Zone      mesh.Zone // as it named itself; a hint
-	Endpoints []string  // host:port, those that worked last first; at most 16
-	Record    []byte    // its newest signed peer record, sealed as it came; nil: none
+	Endpoints []string  // host:port, those that worked last first; at most MaxEndpoints of MaxEndpoint bytes
+	Record    []byte    // its newest signed peer record, sealed as it came, at most MaxRecord bytes; nil: none
 	Seen      int64     // local Unix ms of the last sign of life; 0: never
 	// Inviter: this node joined through it. It is admitted here because its invitation named its key.
 	Inviter bool

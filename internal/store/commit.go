@@ -115,6 +115,18 @@ func (s *Store) apply(tx *bbolt.Tx, b *oplog.Batch) error {
 	for author, c := range b.Covers {
 		p.put(bucketCovers, func(k *writer) { k.public(author) }, func(v *writer) { v.covers(&c) })
 	}
+	for i := range b.Invites {
+		p.put(bucketInvites, func(k *writer) { k.rest(b.Invites[i].ID) }, func(v *writer) { v.invite(&b.Invites[i]) })
+	}
+	for _, id := range b.DropInvites {
+		p.drop(bucketInvites, func(k *writer) { k.rest(id) })
+	}
+	for i := range b.Contacts {
+		p.put(bucketContacts, func(k *writer) { k.public(b.Contacts[i].Key) }, func(v *writer) { v.contact(&b.Contacts[i]) })
+	}
+	for _, key := range b.DropContacts {
+		p.drop(bucketContacts, func(k *writer) { k.public(key) })
+	}
 	if b.Meta != nil {
 		p.put(bucketMeta, func(k *writer) { k.b = append(k.b, keyNode...) }, func(v *writer) { v.meta(b.Meta) })
 	}

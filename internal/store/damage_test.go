@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/meshtest/storetest"
 	"dcp.hiro.io/mesh/internal/oplog"
@@ -33,6 +35,11 @@ func populated(t testing.TB) []byte {
 		Meta:  &oplog.Meta{Network: "net", Zone: "eu", Author: storetest.Key(1).Public()},
 		Lost:  []oplog.LostRecord{{Object: object(1), Zone: "eu", Payload: []byte("lost")}},
 		Trust: []oplog.TrustOp{{ID: mesh.Hash{1}, Header: []byte("h")}},
+	}
+	for n := range byte(40) {
+		key := storetest.Key(n).Public()
+		b.Invites = append(b.Invites, oplog.Invite{ID: fmt.Sprintf("invite%02d", n), Uses: 1, Taken: []oplog.Redemption{{Key: key, Zone: "us"}}})
+		b.Contacts = append(b.Contacts, oplog.Contact{Key: key, Endpoints: []string{"198.51.100.1:9102"}, Record: make([]byte, 200)})
 	}
 	for n := range 1000 {
 		claim := storetest.ClaimOf(object(n), "us", 1, strings.Repeat("x", n*13%2000+1))
@@ -274,6 +281,18 @@ func TestCheck(t *testing.T) {
 		}},
 		{"a payload of nobody", "payloads for", func(s *Store, tx *bbolt.Tx) error {
 			return tx.Bucket(bucketPayloads).Put([]byte("x"), []byte("y"))
+		}},
+		{"an invitation that more took than it is for", "does not decode", func(s *Store, tx *bbolt.Tx) error {
+			b := tx.Bucket(bucketInvites)
+			v := clone(b.Get([]byte("invite07")))
+			taken := v[len(v)-(keys.PublicSize+2+len("us")+8+1):]
+			return b.Put([]byte("invite07"), append(v, taken...))
+		}},
+		{"a contact with more endpoints than are kept", "does not decode", func(s *Store, tx *bbolt.Tx) error {
+			b, key := tx.Bucket(bucketContacts), storetest.Key(7).Public()
+			v := clone(b.Get(key[:]))
+			endpoint := v[len(v)-(2+len("198.51.100.1:9102")):]
+			return b.Put(key[:], append(v, bytes.Repeat(endpoint, oplog.MaxEndpoints)...))
 		}},
 		{"rubbish in a record", "does not decode", func(s *Store, tx *bbolt.Tx) error {
 			return tx.Bucket(bucketTrust).Put([]byte("short"), nil)

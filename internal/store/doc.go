@@ -14,7 +14,7 @@
 //	mesh.db.new   a store in the making (first start, compaction); renamed onto mesh.db when synced, else removed
 //	mesh.ballast  64 MiB of allocated nothing, deleted when the disk is full so that pruning has room
 //
-// # Format, version 1
+// # Format, version 2
 //
 // A bbolt file of 4096-byte pages with the buckets below. Integers are big-endian and of fixed size: u8, u32,
 // u64, and i64 in two's complement. hash, key and log id are 32 bytes. str is a u16 length and that many
@@ -37,7 +37,7 @@
 //	                           u64 incarnation, u32 seq, i64 since, rest new owner
 //	payloads  objkey, zone     the payload of a live claim
 //	placed    objkey           u8 state, u8 local, u32 epoch, u64 birth, u64 version, hash content, hash expect,
-//	                           rest zone
+//	                           hash base content, str base uid, rest zone
 //	trust     hash id          u32 header length, header, rest body
 //	lost      u64 id           i64 at, u64 version, str zone, str reason, str objkey, rest payload
 //	evidence  logkey           two rows, each u32 seq, hash id, u32 length, header, u32 length, body
@@ -46,6 +46,13 @@
 //	acked     zone, 0, logkey  u32 height
 //	covers    key              u64 floor, hash cluster, u64 counter, then per cover
 //	                           logkey, u64 incarnation, u32 height, hash head
+//	invites   rest id          hash secret, str zone, i64 created, i64 expires, u32 uses, u8 flags, then by flag: key
+//	                           of the only redeemer (1); 2: revoked. Then per redemption
+//	                           key, str zone, i64 at, u8 spent
+//	contacts  key              str zone, i64 seen, u8 inviter, u32 record length, record, then per endpoint str
+//
+// Of an invitation's secret only the hash is kept, and of a contact at most 16 endpoints and 4 KiB of record.
+// Version 1 had neither invites nor contacts.
 //
 // Payloads live apart from claims, so that a start reads the index without touching their pages.
 //

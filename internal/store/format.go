@@ -9,7 +9,7 @@ import (
 )
 
 // formatVersion is the version that this code reads and writes. To raise it, append to migrations.
-const formatVersion = 1
+const formatVersion = 2
 
 // migration brings a store from one version to the next, within a transaction.
 type migration struct {
@@ -18,7 +18,9 @@ type migration struct {
 }
 
 // migrations lead from every older version to formatVersion, one step each.
-var migrations []migration
+var migrations = []migration{
+	{from: 1, run: addJoining},
+}
 
 var (
 	bucketMeta     = []byte("meta")
@@ -35,10 +37,13 @@ var (
 	bucketBrakes   = []byte("brakes")
 	bucketAcked    = []byte("acked")
 	bucketCovers   = []byte("covers")
+	bucketInvites  = []byte("invites")
+	bucketContacts = []byte("contacts")
 
 	buckets = [][]byte{
 		bucketMeta, bucketLognos, bucketRows, bucketLogs, bucketClaims, bucketPayloads, bucketPlaced, bucketTrust,
 		bucketLost, bucketEvidence, bucketBindings, bucketBrakes, bucketAcked, bucketCovers,
+		bucketInvites, bucketContacts,
 	}
 
 	keyFormat = []byte("format")
@@ -52,6 +57,16 @@ func createBuckets(tx *bbolt.Tx, version uint32) error {
 		}
 	}
 	return putFormat(tx, version)
+}
+
+// addJoining makes the buckets that format 1 lacked.
+func addJoining(tx *bbolt.Tx) error {
+	for _, name := range [][]byte{bucketInvites, bucketContacts} {
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func putFormat(tx *bbolt.Tx, version uint32) error {

@@ -91,6 +91,8 @@ func records() []record {
 		recordOf("binding", decodeBinding, func(w *writer, b *oplog.Binding) { w.public(b.Key) }, (*writer).binding),
 		recordOf("brake", decodeBrake, func(w *writer, b *oplog.Brake) { w.rest(string(b.Zone)) }, (*writer).brake),
 		recordOf("acked", decodeAcked, (*writer).ackedKey, func(w *writer, a *oplog.Acked) { w.u32(a.Height) }),
+		recordOf("invite", decodeInvite, func(w *writer, v *oplog.Invite) { w.rest(v.ID) }, (*writer).invite),
+		recordOf("contact", decodeContact, func(w *writer, c *oplog.Contact) { w.public(c.Key) }, (*writer).contact),
 		recordOf("row", func(k, v []byte) (oplog.Row, error) {
 			no, seq, err := splitRowKey(k)
 			if err != nil || no != 1 {

@@ -46,6 +46,12 @@ func (s *Store) load(tx *bbolt.Tx, x *oplog.Index) (err error) {
 	if x.Acked, err = loadAll(tx, bucketAcked, decodeAcked); err != nil {
 		return err
 	}
+	if x.Invites, err = loadAll(tx, bucketInvites, decodeInvite); err != nil {
+		return err
+	}
+	if x.Contacts, err = loadAll(tx, bucketContacts, decodeContact); err != nil {
+		return err
+	}
 	x.Covers = make(map[keys.Public]event.SnapshotBegin)
 	return each(tx, bucketCovers, func(k, v []byte) error {
 		author, c, err := decodeCovers(k, v)

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -174,7 +175,7 @@ func TestNewerFormat(t *testing.T) {
 	}
 }
 
-// TestMigration makes up a format 0 that kept the zone in a bucket of its own.
+// TestMigration makes up a format 0 that kept the zone in a bucket of its own, and goes on from format 1.
 func TestMigration(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "mesh.db")
@@ -188,7 +189,7 @@ func TestMigration(t *testing.T) {
 				return errors.New("cannot")
 			}
 			return tx.Bucket(bucketMeta).Put(keyNode, w.b)
-		}}}
+		}}, {from: 1, run: func(*bbolt.Tx) error { return nil }}}
 	}
 	open := func(o Options) error {
 		o.Ballast = -1
@@ -224,6 +225,55 @@ func TestMigration(t *testing.T) {
 	defer s.Close()
 	if x, err := s.Load(); err != nil || x.Meta.Zone != "eu" {
 		t.Errorf("Load = %+v, %v", x, err)
+	}
+}
+
+// TestMigrateFrom1 opens a store as the version before invitations wrote it.
+func TestMigrateFrom1(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "mesh.db")
+	s := openTest(t, path, small)
+	c := newChain(1)
+	if err := s.Commit(c.next()); err != nil {
+		t.Fatal(err)
+	}
+	before, err := s.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.db.Update(func(tx *bbolt.Tx) error {
+		return errors.Join(tx.DeleteBucket(bucketInvites), tx.DeleteBucket(bucketContacts), putFormat(tx, 1))
+	})
+	if err = errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s = openTest(t, path, small)
+	if after, err := s.Load(); err != nil || !reflect.DeepEqual(after, before) {
+		t.Errorf("Load = %+v, %v, want %+v", after, err, before)
+	}
+	invite := oplog.Invite{ID: "invite01", Uses: 1}
+	if err := s.Commit(&oplog.Batch{Invites: []oplog.Invite{invite}, Contacts: []oplog.Contact{{Key: storetest.Key(1).Public()}}}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := s.Check(t.Context()); err != nil || len(r.Problems) > 0 {
+		t.Errorf("Check = %+v, %v", r, err)
+	}
+}
+
+// TestJoiningBounds commits what would not be read back: it is refused instead.
+func TestJoiningBounds(t *testing.T) {
+	t.Parallel()
+	key := storetest.Key(1).Public()
+	for name, b := range map[string]*oplog.Batch{
+		"no uses":            {Invites: []oplog.Invite{{ID: "invite01"}}},
+		"more than its uses": {Invites: []oplog.Invite{{ID: "invite01", Uses: 1, Taken: make([]oplog.Redemption, 2)}}},
+		"many endpoints":     {Contacts: []oplog.Contact{{Key: key, Endpoints: make([]string, oplog.MaxEndpoints+1)}}},
+		"a long endpoint":    {Contacts: []oplog.Contact{{Key: key, Endpoints: []string{strings.Repeat("a", oplog.MaxEndpoint+1)}}}},
+		"a large record":     {Contacts: []oplog.Contact{{Key: key, Record: make([]byte, oplog.MaxRecord+1)}}},
+	} {
+		if err := newTest(t).Commit(b); err == nil {
+			t.Errorf("%s: Commit = nil, want an error", name)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@
 package storetest
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -34,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) Store, reopen func(t *testing.T, 
 		"ownBytes": testOwnBytes,
 		"lost":     testLost,
 		"evidence": testEvidence,
+		"joining":  testJoining,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
@@ -93,7 +95,9 @@ func fill(v reflect.Value, n *uint64) {
 		v.SetUint(*n%255 + 1)
 	case reflect.Uint32, reflect.Uint64:
 		v.SetUint(*n + 1000)
-	case reflect.Int, reflect.Int64:
+	case reflect.Int: // a count
+		v.SetInt(int64(*n))
+	case reflect.Int64:
 		v.SetInt(-int64(*n))
 	default:
 		panic(fmt.Sprintf("storetest: no way to fill a %v", v.Type()))
@@ -195,6 +199,8 @@ func testRecords(t *testing.T, s Store, reopen func(Store) Store) {
 		Brakes:   []oplog.Brake{filled[oplog.Brake]()},
 		Acked:    []oplog.Acked{filled[oplog.Acked]()},
 		Covers:   map[keys.Public]event.SnapshotBegin{author: covers, bareAuthor: {}},
+		Invites:  []oplog.Invite{filled[oplog.Invite](), {ID: "a", Uses: 1}},
+		Contacts: []oplog.Contact{filled[oplog.Contact](), {Key: Key(200).Public()}},
 	}
 	commit(t, s, b)
 	s = reopen(s)
@@ -209,6 +215,10 @@ func testRecords(t *testing.T, s Store, reopen func(Store) Store) {
 	equal(t, "Bindings", x.Bindings, b.Bindings)
 	equal(t, "Brakes", x.Brakes, b.Brakes)
 	equal(t, "Acked", x.Acked, b.Acked)
+	slices.SortFunc(b.Invites, func(a, b oplog.Invite) int { return cmp.Compare(a.ID, b.ID) })
+	equal(t, "Invites", x.Invites, b.Invites)
+	slices.SortFunc(b.Contacts, func(a, b oplog.Contact) int { return a.Key.Compare(b.Key) })
+	equal(t, "Contacts", x.Contacts, b.Contacts)
 	covers.Heights = nil
 	equal(t, "Covers", x.Covers, map[keys.Public]event.SnapshotBegin{author: covers, bareAuthor: {}})
 
@@ -432,6 +442,9 @@ func testOwnBytes(t *testing.T, s Store, _ func(Store) Store) {
 		Logs:   []oplog.Log{{Key: log, Next: 1, Run: &oplog.Run{Begin: 5}, Limit: &oplog.Limit{Height: 5}}},
 		Trust:  []oplog.TrustOp{{ID: mesh.Hash{1}, Header: []byte("trust")}},
 		Lost:   []oplog.LostRecord{{Object: object, Zone: "eu", Payload: []byte("lost")}},
+
+		Invites:  []oplog.Invite{{ID: "a", Uses: 1, Taken: []oplog.Redemption{{Key: Key(1).Public(), At: 5}}}},
+		Contacts: []oplog.Contact{{Key: Key(1).Public(), Endpoints: []string{"endpoint"}, Record: []byte("record")}},
 	}
 	commit(t, s, b)
 	for range 2 {
@@ -439,6 +452,8 @@ func testOwnBytes(t *testing.T, s Store, _ func(Store) Store) {
 		clear(b.Claims[0].Payload)
 		clear(b.Trust[0].Header)
 		clear(b.Lost[0].Payload)
+		b.Invites[0].Taken[0].At, b.Contacts[0].Endpoints[0] = 0, ""
+		clear(b.Contacts[0].Record)
 		b.Logs[0].Run.Begin, b.Logs[0].Limit.Height = 0, 0
 		x, rows := load(t, s), readAll(t, s, log)
 		p, err := s.Payload(b.Claims[0].Ref())
@@ -446,10 +461,12 @@ func testOwnBytes(t *testing.T, s Store, _ func(Store) Store) {
 		if err != nil || lostErr != nil || !held {
 			t.Fatal(err, lostErr, held)
 		}
-		equal(t, "what is held", []any{string(rows[0].Body), string(p), string(x.Trust[0].Header), x.Logs[0].Run.Begin, x.Logs[0].Limit.Height, string(lost.Payload)},
-			[]any{"body", "payload", "trust", uint32(5), uint32(5), "lost"})
+		equal(t, "what is held", []any{string(rows[0].Body), string(p), string(x.Trust[0].Header), x.Logs[0].Run.Begin, x.Logs[0].Limit.Height, string(lost.Payload),
+			x.Invites[0].Taken[0].At, x.Contacts[0].Endpoints[0], string(x.Contacts[0].Record)},
+			[]any{"body", "payload", "trust", uint32(5), uint32(5), "lost", int64(5), "endpoint", "record"})
 		// What came out is ours: the second round overwrites that.
 		b.Rows, b.Claims[0].Payload, b.Trust, b.Logs, b.Lost[0].Payload = rows, p, x.Trust, x.Logs, lost.Payload
+		b.Invites, b.Contacts = x.Invites, x.Contacts
 	}
 }
 
@@ -534,4 +551,38 @@ func testEvidence(t *testing.T, s Store, reopen func(Store) Store) {
 		t.Fatal(err)
 	}
 	equal(t, "Evidence", got, want)
+}
+
+// testJoining changes and drops invitations and contacts, one by one.
+func testJoining(t *testing.T, s Store, reopen func(Store) Store) {
+	key := func(n byte) keys.Public { return Key(n).Public() }
+	invite := oplog.Invite{ID: "invite01", Secret: mesh.Hash{1}, Uses: 2, Expires: 9}
+	other := oplog.Invite{ID: "invite02", Uses: 1, Zone: "eu", For: key(3)}
+	contact := oplog.Contact{Key: key(1), Zone: "eu", Endpoints: []string{"a:1", "b:2"}, Record: []byte("one")}
+	inviter := oplog.Contact{Key: key(2), Inviter: true}
+	commit(t, s, &oplog.Batch{Invites: []oplog.Invite{invite, other}, Contacts: []oplog.Contact{contact, inviter}})
+
+	// What is written again replaces all of what was there.
+	invite.Taken = []oplog.Redemption{{Key: key(1), Zone: "us", At: 5}, {Key: key(2), Spent: true}}
+	invite.Revoked = true
+	contact.Endpoints, contact.Record, contact.Seen = []string{"b:2"}, nil, 7
+	commit(t, s, &oplog.Batch{Invites: []oplog.Invite{invite}, Contacts: []oplog.Contact{contact}})
+	s = reopen(s)
+	x := load(t, s)
+	equal(t, "invites", x.Invites, []oplog.Invite{invite, other})
+	want := []oplog.Contact{contact, inviter}
+	slices.SortFunc(want, func(a, b oplog.Contact) int { return a.Key.Compare(b.Key) })
+	equal(t, "contacts", x.Contacts, want)
+
+	commit(t, s, &oplog.Batch{DropInvites: []string{other.ID, "unknown1"}, DropContacts: []keys.Public{inviter.Key, key(9)}})
+	s = reopen(s)
+	x = load(t, s)
+	equal(t, "invites", x.Invites, []oplog.Invite{invite})
+	equal(t, "contacts", x.Contacts, []oplog.Contact{contact})
+	// Drops come after writes in a batch.
+	commit(t, s, &oplog.Batch{Invites: []oplog.Invite{other}, DropInvites: []string{other.ID, invite.ID},
+		Contacts: []oplog.Contact{inviter}, DropContacts: []keys.Public{inviter.Key, contact.Key}})
+	x = load(t, s)
+	equal(t, "invites", x.Invites, nil)
+	equal(t, "contacts", x.Contacts, nil)
 }
