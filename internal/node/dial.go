@@ -94,33 +94,12 @@ func (p *peerEntry) await(ctx context.Context, cond func() bool, limit time.Dura
 
 // dial connects, says hello and opens the long stream.
 func (n *Node) dial(ctx context.Context, p *peerEntry) error {
-	p.mu.Lock()
-	endpoints := p.endpoints
-	p.mu.Unlock()
-	var addrs []ma.Multiaddr
-	for _, e := range endpoints {
-		as, err := dialAddrs(e)
-		if err != nil {
-			return err
-		}
-		addrs = append(addrs, as...)
-	}
-	if len(addrs) == 0 {
-		return errNoEndpoint
-	}
-	if s, ok := n.host.Network().(*swarm.Swarm); ok {
-		s.Backoff().Clear(p.id) // our own schedule rules
-	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout+helloTimeout)
 	defer cancel()
-	if err := n.host.Connect(ctx, peer.AddrInfo{ID: p.id, Addrs: addrs}); err != nil {
+	c, err := n.connect(ctx, p)
+	if err != nil {
 		return err
 	}
-	conns := n.host.Network().ConnsToPeer(p.id)
-	if len(conns) == 0 {
-		return errors.New("the other side closed the connection at once: it may not admit our key")
-	}
-	c := conns[len(conns)-1]
 	h, err := n.greet(ctx, c)
 	if err != nil {
 		_ = c.Close() // whatever it is good for, it is not an answer
@@ -132,6 +111,35 @@ func (n *Node) dial(ctx context.Context, p *peerEntry) error {
 	}
 	n.startLink(p, s, h, true)
 	return nil
+}
+
+// connect opens a connection to a peer, or finds the one that is open.
+func (n *Node) connect(ctx context.Context, p *peerEntry) (network.Conn, error) {
+	p.mu.Lock()
+	endpoints := p.endpoints
+	p.mu.Unlock()
+	var addrs []ma.Multiaddr
+	for _, e := range endpoints {
+		as, err := dialAddrs(e)
+		if err != nil {
+			return nil, err
+		}
+		addrs = append(addrs, as...)
+	}
+	if len(addrs) == 0 {
+		return nil, errNoEndpoint
+	}
+	if s, ok := n.host.Network().(*swarm.Swarm); ok {
+		s.Backoff().Clear(p.id) // our own schedule rules
+	}
+	if err := n.host.Connect(ctx, peer.AddrInfo{ID: p.id, Addrs: addrs}); err != nil {
+		return nil, err
+	}
+	conns := n.host.Network().ConnsToPeer(p.id)
+	if len(conns) == 0 {
+		return nil, errors.New("the other side closed the connection at once: it may not admit our key")
+	}
+	return conns[len(conns)-1], nil
 }
 
 func wasRefused(err error) bool {
