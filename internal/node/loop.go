@@ -46,8 +46,15 @@ var errStopped = errors.New("the node has stopped")
 // entry is one input on its way into the loop.
 type entry struct {
 	in   replica.Input
-	size int    // bytes it counts for
-	done func() // called when its effects were carried out; may be nil
+	size int        // bytes it counts for
+	book bookChange // of the address book, persisted with the effects
+	done func()     // called when its effects were carried out; may be nil
+}
+
+// bookChange is what of the address book is to be kept and forgotten.
+type bookChange struct {
+	put  []oplog.Contact
+	drop []keys.Public
 }
 
 // loop is the one goroutine that touches the replica and commits to the store.
@@ -177,6 +184,10 @@ func (l *loop) step(group ...entry) error {
 	fx, err := l.core.Step(l.now(), l.inputs...)
 	if err != nil {
 		return fmt.Errorf("read the store: %w", err)
+	}
+	for _, e := range group {
+		fx.Persist.Contacts = append(fx.Persist.Contacts, e.book.put...)
+		fx.Persist.DropContacts = append(fx.Persist.DropContacts, e.book.drop...)
 	}
 	clear(l.inputs) // so that bodies are not kept alive until the slot is used again
 	if err := l.carryOut(&fx); err != nil {
