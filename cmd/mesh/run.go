@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"dcp.hiro.io/mesh/internal/config"
+	"dcp.hiro.io/mesh/internal/keys"
 )
 
 func newRunCmd(e *env) *cobra.Command {
@@ -129,7 +130,11 @@ func checkConfig(e *env, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := cfg.CheckOwnKey(key.Public()); !key.IsZero() && err != nil {
+	var own keys.Public // zero: the key is made at the first start
+	if !key.IsZero() {
+		own = key.Public()
+	}
+	if err := cfg.CheckOwnKey(own); err != nil {
 		return configError(err)
 	}
 	where := cfg.File

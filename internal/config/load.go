@@ -298,7 +298,7 @@ func (l *loader) addPeer(n Node, at Origin) {
 		return
 	}
 	path := fmt.Sprintf("nodes[%d]", len(l.cfg.Nodes))
-	for _, field := range []string{"", ".public_key", ".endpoints", ".zone"} {
+	for _, field := range []string{"", ".public_key", ".endpoints", ".zone", ".allow"} {
 		l.cfg.marks[path+field] = mark{origin: at}
 	}
 	l.cfg.Nodes = append(l.cfg.Nodes, n)

@@ -349,9 +349,8 @@ func TestCheckOwnKey(t *testing.T) {
 	if err := c.CheckOwnKey(own(key3)); err != nil {
 		t.Errorf("a key that is not listed: %v", err)
 	}
-	var ce *config.Error
-	if err := c.CheckOwnKey(own(key1)); !errors.As(err, &ce) || ce.Problems[0].Line != 2 || ce.Problems[0].Column != 17 || ce.Problems[0].Width != 64 {
-		t.Errorf("own key in the file: %+v", err)
+	if err := c.CheckOwnKey(own(key1)); err != nil {
+		t.Errorf("own key in the file: %v", err)
 	}
 	if err := c.CheckOwnKey(own(key2)); err == nil || !strings.Contains(err.Error(), "--peer nodes[1].public_key: this is the key of this node itself") {
 		t.Errorf("own key by flag: %v", err)
@@ -362,7 +361,7 @@ func TestPrintLoadsAgain(t *testing.T) {
 	t.Parallel()
 	c := mustLoad(t, `
 network_id: "yes: \"no\" \U0001F600\u00a0#"
-nodes: [{public_key: `+key1+`, endpoints: ["[::1]:1"], zone: "123"}, {public_key: `+key2+`}]
+nodes: [{public_key: `+key1+`, endpoints: ["[::1]:1"], zone: "123"}, {public_key: `+key2+`, allow: {resources: [A.b, "C"], namespaces: []}}]
 mesh:
   zone: "1e3"
   resources: [{version: v1, kind: Secret, namespaces: [a, "5"], selector: "a=b", ignore: ["/a~1b", "/*"], status: true, plural: "1x", recreate: true}, {group: apps, kind: Deployment, version: v1, direction: publish}]

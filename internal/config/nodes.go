@@ -14,11 +14,14 @@ import (
 	"dcp.hiro.io/mesh/internal/mesh"
 )
 
-// Node is a known and thereby admitted peer.
+// Node is a known and thereby admitted peer, or this node itself: one list may serve all nodes.
 type Node struct {
 	Key       keys.Public
 	Endpoints []Endpoint // none: it has to dial us
 	Zone      mesh.Zone  // empty: its first operation decides
+	// Allow says which objects of its zone are applied here; of this node itself: which it publishes. Nil: all that
+	// mesh.resources lets in and out.
+	Allow *mesh.Allow
 }
 
 // Endpoint is where a node can be reached.
@@ -170,6 +173,9 @@ var nodeList = codec{
 			if n.Zone != "" {
 				s += ", zone: " + quote(string(n.Zone))
 			}
+			if n.Allow != nil {
+				s += ", allow: " + showAllow(n.Allow)
+			}
 			out = append(out, s+"}")
 		}
 		return out
@@ -179,7 +185,7 @@ var nodeList = codec{
 func (r *reader) node(n *yaml.Node, path string) (Node, bool) {
 	var node Node
 	given := false
-	ok := r.mapping(n, path, []string{"public_key", "endpoints", "zone"}, func(name string, v *yaml.Node) (ok bool) {
+	ok := r.mapping(n, path, []string{"public_key", "endpoints", "zone", "allow"}, func(name string, v *yaml.Node) (ok bool) {
 		at := join(path, name)
 		r.mark(v, at)
 		switch name {
@@ -200,6 +206,8 @@ func (r *reader) node(n *yaml.Node, path string) (Node, bool) {
 			node.Endpoints, ok = r.endpoints(v, at, DefaultPort)
 		case "zone":
 			node.Zone, ok = r.zone(v, at)
+		case "allow":
+			node.Allow, ok = r.allow(v, at)
 		}
 		return ok
 	})
@@ -224,19 +232,25 @@ func (l *loader) checkNodes() {
 		}
 		if first, twice := byZone[n.Zone]; twice {
 			l.failAt(path+".zone", fmt.Sprintf("%s has zone %q already; one key speaks for one zone", first, n.Zone))
-		} else if n.Zone == l.cfg.Mesh.Zone {
-			l.failAt(path+".zone", fmt.Sprintf("%q is the zone of this node itself (mesh.zone)", n.Zone))
 		}
 		byZone[n.Zone] = path
 	}
 }
 
-// CheckOwnKey refuses a configuration that lists this node among its peers. The error is an *Error.
+// CheckOwnKey refuses a configuration that contradicts itself about this node: the entry of its key, if there is one,
+// may name no other zone than mesh.zone, and no other entry may name that one. A zero key is one that is still to be
+// made. The error is an *Error.
 func (c *Config) CheckOwnKey(own keys.Public) error {
 	l := &loader{cfg: c}
 	for i, n := range c.Nodes {
-		if n.Key == own {
-			l.failAt(fmt.Sprintf("nodes[%d].public_key", i), "this is the key of this node itself; list only the others")
+		path := fmt.Sprintf("nodes[%d]", i)
+		switch {
+		case n.Key == own && c.marks[path+".public_key"].origin.Layer == FromFlag:
+			l.failAt(path+".public_key", "this is the key of this node itself; name only others")
+		case n.Key == own && n.Zone != "" && n.Zone != c.Mesh.Zone:
+			l.failAt(path+".zone", fmt.Sprintf("this is the entry of this node itself, whose zone is %q (mesh.zone)", c.Mesh.Zone))
+		case n.Key != own && n.Zone != "" && n.Zone == c.Mesh.Zone:
+			l.failAt(path+".zone", fmt.Sprintf("%q is the zone of this node itself (mesh.zone)", n.Zone))
 		}
 	}
 	return l.err()

@@ -52,11 +52,15 @@ var table = []Key{
 	{Path: "nodes", codec: nodeList, Reload: true, Example: "\n" +
 		"  - public_key: d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\n" +
 		"    endpoints: [\"west.example:9102\", \"[2001:db8::20]:9102\"]\n" +
-		"    zone: west",
-		Doc: "Known peers. Whoever is listed is admitted."},
+		"    zone: west\n" +
+		"    allow: {resources: [ConfigMap, Deployment.apps], namespaces: [shop]}",
+		Doc: "Known peers. Whoever is listed is admitted. This node may stand among them: one list may serve all nodes."},
 	{Path: "nodes[].public_key", Doc: "The peer's key, 64 hex digits, as `mesh keygen --public` prints it. Required."},
 	{Path: "nodes[].endpoints", Doc: "Where to reach it: HOST:PORT, the port defaults to 9102, IPv6 in brackets. With none it has to dial us."},
 	{Path: "nodes[].zone", Doc: "The zone that this key speaks for. Without it the key's first operation decides."},
+	{Path: "nodes[].allow", Doc: "Which objects of that zone are applied here, beyond what mesh.resources says; in the entry of this node's own key: which are published. " +
+		"resources lists kinds, such as ConfigMap or Deployment.apps, and namespaces their namespaces, which leaves objects without one out. " +
+		"A list that is absent allows all, an empty one nothing. What is no longer allowed stays as it is, unmanaged, here and elsewhere; it is never deleted for that."},
 	{Path: "admission", codec: enum(func(c *Config) *Admission { return &c.Admission }, Closed, Open),
 		Doc: "closed admits the keys under nodes only. open admits everybody, for demos."},
 	{Path: "heartbeat_interval_seconds", codec: seconds(100*time.Millisecond, 5*time.Minute, func(c *Config) *time.Duration { return &c.Heartbeat }),
