@@ -47,7 +47,7 @@ const endSeq = math.MaxUint32
 // Judge decides about a verified operation of this log. begins tells whether it is a SnapshotBegin with the
 // prune flag. ids answers for rows of the chain and of the staged run.
 func (l *Log) Judge(op *operation.Operation, begins bool, ids RowIDs) (Judgement, error) {
-	s := op.Seq
+	s, bound := op.Seq, l.Bound()
 	switch {
 	case s == endSeq:
 		return Judgement{Verdict: Void}, nil
@@ -55,7 +55,7 @@ func (l *Log) Judge(op *operation.Operation, begins bool, ids RowIDs) (Judgement
 		return Judgement{Verdict: Duplicate}, nil
 	case s < l.Next, l.Staged != nil && s >= l.Staged.Begin && s < l.Staged.Next:
 		return l.compareHeld(op, ids)
-	case l.Frozen || l.Limit != nil && (l.Limit.None || s > l.Limit.Height):
+	case l.Frozen || bound != nil && (bound.None || s > bound.Height || s == bound.Height && op.ID != bound.Hash):
 		return Judgement{Verdict: Void}, nil
 	case s == l.Next && (s == 0 || op.Backlink == l.Head):
 		return Judgement{Verdict: Accept}, nil
@@ -103,12 +103,12 @@ func (l *Log) State() Have {
 		st := *l.Staged
 		h.Staged = &st
 	}
-	if l.Limit != nil {
+	if bound := l.Bound(); bound != nil {
 		switch {
-		case l.Limit.None:
+		case bound.None:
 			h.Start, h.Next, h.Head, h.Staged = 0, 0, mesh.Hash{}, nil
-		case l.Limit.Height+1 < l.Next:
-			h.Next, h.Head, h.Staged = l.Limit.Height+1, l.Limit.Hash, nil
+		case bound.Height+1 < l.Next:
+			h.Next, h.Head, h.Staged = bound.Height+1, bound.Hash, nil
 		}
 	}
 	return h

@@ -23,8 +23,9 @@ type Log struct {
 	// Staged is a run that begins beyond the chain, held until it is whole. Rows [Staged.Begin, Staged.Next).
 	Staged *Run
 
-	Limit   *Limit // operations above are void and not served; nil: no limit
+	Limit   *Limit // of a fork: operations above are void and not served; nil: no limit
 	Frozen  bool   // a proven fork: nothing more is taken until a newer incarnation covers the log
+	Cut     *Limit // that a removal or hand-over of the key sets; nil: none. It follows from the trust set and is not stored
 	Ops     uint64 // operations held in the chain
 	Bytes   uint64 // their header and body bytes
 	Updated int64  // local Unix ms of the newest accepted operation, for display
@@ -35,6 +36,17 @@ func (l *Log) Empty() bool { return l.Next == 0 }
 
 // Height is the highest sequence number held without a gap; only meaningful if the log is not empty.
 func (l *Log) Height() uint32 { return l.Next - 1 }
+
+// Bound is the lower one of the limits that a log has, or nil.
+func (l *Log) Bound() *Limit {
+	switch {
+	case l.Cut == nil:
+		return l.Limit
+	case l.Limit == nil || l.Cut.None || !l.Limit.None && l.Cut.Height <= l.Limit.Height:
+		return l.Cut
+	}
+	return l.Limit
+}
 
 // Run is a snapshot run in progress.
 type Run struct {

@@ -24,6 +24,9 @@ func (r *Replica) Deadline() time.Time {
 		if r.ackWanted() {
 			sooner(r.nextAck())
 		}
+		if t := r.cutDeadline(); !t.IsZero() {
+			sooner(t)
+		}
 		if r.wit.published && !r.wit.writing && !r.meta.Replaced && !r.wit.raised.IsZero() {
 			sooner(r.wit.raised.Add(witnessEvery))
 		}

@@ -90,13 +90,16 @@ func (r *Replica) heldRow(l *oplog.Log, seq uint32) (out oplog.Row) {
 	return out
 }
 
-// rewind brings the claims of a limited log back to what it said up to its limit.
+// rewind brings the claims of a limited log back to what the zone said up to the limit, in this log or in another one.
 func (r *Replica) rewind(l *oplog.Log) {
 	voided := make(map[mesh.ObjectKey]mesh.Claim)
 	over := r.objectsWhere(func(o *object) bool {
 		c := o.claim(l.Instance.Zone)
-		return c != nil && c.At.Log == l.Key && c.At.Seq > l.Limit.Height
+		return c != nil && c.At.Log == l.Key && r.void(c.At)
 	})
+	if len(over) == 0 {
+		return
+	}
 	for _, o := range over {
 		c := *o.claim(l.Instance.Zone)
 		voided[o.key] = c
@@ -105,23 +108,22 @@ func (r *Replica) rewind(l *oplog.Log) {
 		r.dropClaim(c.Ref())
 		r.touch(o)
 	}
-	r.eachRow(l.Key, l.Start, l.Limit.Height+1, func(row oplog.Row) bool {
-		if _, ev := r.decodeRow(row); ev != nil {
-			at := mesh.Position{Log: l.Key, Incarnation: l.Instance.Incarnation, Seq: row.Seq}
-			eachClaim(ev, at, r.nowMilli(), func(c mesh.Claim, payload []byte) {
-				if _, ok := voided[c.Object]; ok {
-					r.putClaim(c, payload)
-				}
-			})
+	for _, other := range r.sortedLogs() {
+		if other.Instance.Zone == l.Instance.Zone && !other.Empty() {
+			r.mergeAgain(other, func(k mesh.ObjectKey) bool { _, ok := voided[k]; return ok })
 		}
-		return r.failure == nil
-	})
+	}
 	for _, o := range over {
-		if c := voided[o.key]; o.claim(c.Zone) == nil {
-			at := c.At
-			at.Seq = l.Limit.Height
-			r.releaseVoid(o, c, at)
+		c := voided[o.key]
+		if o.claim(c.Zone) != nil {
+			continue
 		}
+		at := c.At
+		at.Seq = 0
+		if bound := l.Bound(); !bound.None {
+			at.Seq = bound.Height
+		}
+		r.releaseVoid(o, c, at)
 	}
 }
 
@@ -153,21 +155,3 @@ func (r *Replica) uncertain(p mesh.Position) bool {
 
 // coversFork is the height with which a forked log is covered: nothing of it can count any more.
 const coversFork = math.MaxUint32
-
-// arrivedTrust takes in a trust operation that came outside its log. It never enters a log by that way.
-func (r *Replica) arrivedTrust(in ArrivedTrust) {
-	op := in.Op
-	key := mesh.LogKey{Author: op.Author, Log: op.Log}
-	why := r.judgeTrust(op, in.Event)
-	if why != "" {
-		r.report(Decision{Reason: why, Log: key, Seq: op.Seq, Peer: in.From})
-		return
-	}
-	r.keepTrust(oplog.TrustOp{ID: op.ID, Header: op.Raw, Body: op.Body}, op.Author)
-}
-
-// admitted reports whether operations of a key are taken.
-func (r *Replica) admitted(k keys.Public) bool {
-	_, ok := r.members[k]
-	return ok || k == r.self
-}

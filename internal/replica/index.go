@@ -84,14 +84,6 @@ func (o *object) live(z mesh.Zone) *mesh.Claim {
 	return nil
 }
 
-// newer orders two positions of claims of one zone.
-func newer(a, b mesh.Position) bool {
-	if a.Incarnation != b.Incarnation {
-		return a.Incarnation > b.Incarnation
-	}
-	return a.Seq > b.Seq
-}
-
 // putClaim stores a claim unless a newer one of its zone is held or its position is void, and reports whether
 // it did. payload may be nil when content and stored payload are unchanged.
 func (r *Replica) putClaim(c mesh.Claim, payload []byte) bool {
@@ -100,7 +92,7 @@ func (r *Replica) putClaim(c mesh.Claim, payload []byte) bool {
 	}
 	o := r.object(c.Object)
 	if cur := o.claim(c.Zone); cur != nil {
-		if !newer(c.At, cur.At) {
+		if !r.outranks(c.Zone, c.At, cur.At) && !r.void(cur.At) {
 			return false
 		}
 		if cur.Kind == c.Kind && cur.Version == c.Version && cur.Epoch == c.Epoch {
@@ -121,7 +113,11 @@ func (r *Replica) putClaim(c mesh.Claim, payload []byte) bool {
 // void reports whether a position stands above its log's limit.
 func (r *Replica) void(p mesh.Position) bool {
 	l := r.logs[p.Log]
-	return l != nil && l.Limit != nil && !l.Limit.None && p.Seq > l.Limit.Height
+	if l == nil {
+		return false
+	}
+	cut := l.Cut != nil && (l.Cut.None || p.Seq > l.Cut.Height)
+	return cut || l.Limit != nil && !l.Limit.None && p.Seq > l.Limit.Height
 }
 
 // ended reports whether a claim is over although it may still be stored: its log's newest snapshot didn't

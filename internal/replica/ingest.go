@@ -118,82 +118,9 @@ func (r *Replica) logFor(op *operation.Operation, ev *event.Event) (*oplog.Log, 
 	if why := r.roomForLog(op.Author, inst); why != "" {
 		return nil, why
 	}
-	return &oplog.Log{Key: key, Instance: inst}, ""
-}
-
-// mayAuthor checks that a key may speak for a zone, binding it at its first operation when no configuration
-// says more.
-func (r *Replica) mayAuthor(k keys.Public, z mesh.Zone) Reason {
-	if k == r.self {
-		if z != r.cfg.Zone {
-			return RefusedZone
-		}
-		return ""
-	}
-	configured, ok := r.members[k]
-	if !ok {
-		return RefusedNotAdmitted
-	}
-	if configured != "" {
-		if configured != z {
-			return RefusedZone
-		}
-		return ""
-	}
-	b, bound := r.bindings[k]
-	switch {
-	case bound && b.Conflict:
-		return RefusedZone
-	case bound && b.Zone == z:
-		return ""
-	case bound:
-		// It signed for a second zone: it is bound to neither from now on. What was applied stays.
-		b.Conflict = true
-		r.bind(b)
-		r.report(Decision{Reason: IdentityClash, Zone: z, Peer: k})
-		return RefusedZone
-	case r.keyOf(z) != keys.Public{}:
-		return RefusedZone // the zone speaks with another key already
-	}
-	r.bind(oplog.Binding{Key: k, Zone: z})
-	return ""
-}
-
-func (r *Replica) bind(b oplog.Binding) {
-	r.bindings[b.Key] = b
-	r.fx.Persist.Bindings = append(r.fx.Persist.Bindings, b)
-}
-
-// keyOf returns the key that a zone is bound to, or the zero key.
-func (r *Replica) keyOf(z mesh.Zone) keys.Public {
-	if z == r.cfg.Zone {
-		return r.self
-	}
-	for k, c := range r.members {
-		if c == z {
-			return k
-		}
-	}
-	for k, b := range r.bindings {
-		if _, admitted := r.members[k]; admitted && b.Zone == z && !b.Conflict {
-			return k
-		}
-	}
-	return keys.Public{}
-}
-
-// ZoneOf returns the zone that a key is bound to, or the empty zone.
-func (r *Replica) ZoneOf(k keys.Public) mesh.Zone {
-	if k == r.self {
-		return r.cfg.Zone
-	}
-	if z := r.members[k]; z != "" {
-		return z
-	}
-	if b := r.bindings[k]; !b.Conflict {
-		return b.Zone
-	}
-	return ""
+	l = &oplog.Log{Key: key, Instance: inst}
+	r.limitLog(l)
+	return l, ""
 }
 
 // roomForLog bounds how many logs an author has and how fast it begins them.
@@ -324,6 +251,7 @@ func (r *Replica) advance(l *oplog.Log, row oplog.Row, ev *event.Event) {
 	if !begins {
 		r.mergeEvent(l, row, ev)
 	}
+	r.reachedCut(l)
 }
 
 // mergeEvent carries out what an operation says.
@@ -342,14 +270,16 @@ func (r *Replica) mergeEvent(l *oplog.Log, row oplog.Row, ev *event.Event) {
 	case ev.SnapshotEnd != nil:
 		r.runEnds(l, row.Seq, ev.SnapshotEnd)
 	case isTrust(ev):
-		r.keepTrust(oplog.TrustOp{ID: row.ID, Header: row.Header, Body: row.Body}, l.Key.Author)
+		if why := r.keepTrust(oplog.TrustOp{ID: row.ID, Header: row.Header, Body: row.Body}); why != "" {
+			r.report(Decision{Reason: why, Zone: zone, Log: l.Key, Seq: row.Seq})
+		}
 	}
 	// A report is kept in its log and relayed; it concerns other strategies than the default one.
 }
 
 // mergeClaims merges what an event states, and follows what that means for our own past.
 func (r *Replica) mergeClaims(l *oplog.Log, at mesh.Position, ev *event.Event) {
-	earlier := l.Key.Author == r.self && l.Instance.Incarnation != r.meta.Incarnation
+	earlier := r.ours(l.Key.Author) && (l.Key.Author != r.self || l.Instance.Incarnation != r.meta.Incarnation)
 	eachClaim(ev, at, r.nowMilli(), func(c mesh.Claim, payload []byte) {
 		r.putClaim(c, payload)
 		if earlier {

@@ -18,6 +18,8 @@ const (
 	RefusedTrust        Reason = "trust_limit"         // the author states more about trust than is kept
 	RefusedBodyMissing  Reason = "body_missing"        // a payload is named and not at hand: a hint to sync
 	RefusedOwnElsewhere Reason = "own_key_elsewhere"   // our own key signed a log of ours that we don't hold
+	RefusedRemoved      Reason = "removed"             // its author was removed from the mesh, or is to be
+	RefusedConflict     Reason = "zone_disputed"       // its author and another key are both bound to its zone
 )
 
 // What became of logs.
@@ -56,11 +58,18 @@ const (
 	StoreRestored   Reason = "store_restored"   // the witness is newer than the store
 	IdentityClash   Reason = "identity_conflict"
 	Muted           Reason = "muted"
+	Removed         Reason = "key_removed"     // a key was removed from the mesh
+	HandedOverTo    Reason = "key_handed_over" // the zone of a key went to another key
+	Refetched       Reason = "log_refetched"   // more of a log was merged than stands: it is fetched anew
+	InviteRedeemed  Reason = "invite_redeemed"
+	RefusedInvite   Reason = "invite_refused"
+	RefusedExpel    Reason = "remove_refused"
+	RefusedHandOver Reason = "hand_over_refused"
 	Joined          Reason = "joined" // the start's comparison is over; local changes are signed from now on
 )
 
 // Refusals lists the reasons for which an operation is refused, for metrics that start at zero.
 func Refusals() []Reason {
 	return []Reason{RefusedNotAdmitted, RefusedZone, RefusedLogID, RefusedUnreadable, RefusedGap, RefusedVoid,
-		RefusedCovered, RefusedAside, RefusedDelayed, RefusedStart, RefusedTrust, RefusedBodyMissing, RefusedOwnElsewhere}
+		RefusedCovered, RefusedAside, RefusedDelayed, RefusedStart, RefusedTrust, RefusedBodyMissing, RefusedOwnElsewhere, RefusedRemoved, RefusedConflict}
 }

@@ -79,18 +79,22 @@ type Replica struct {
 	reader oplog.Reader
 	meta   oplog.Meta
 
-	members  map[keys.Public]mesh.Zone // admitted keys; empty zone: their first operation decides
-	bindings map[keys.Public]oplog.Binding
-	logs     map[mesh.LogKey]*oplog.Log
-	runs     map[mesh.LogKey]*run // snapshot runs in progress, of any author
-	covers   map[keys.Public]event.SnapshotBegin
-	pending  pendingBuffer
-	staged   map[mesh.LogKey]*run                 // runs beyond a gap, not whole yet
-	catching []mesh.LogKey                        // logs that jumped to a whole run and are merging it
-	offered  map[mesh.LogKey]uint32               // begins of runs that a peer holds whole beyond our chain
-	pruned   map[mesh.LogKey]*operation.Operation // the last one seen from before a log's start
-	newLogs  map[keys.Public]*bucket              // how often authors begin new logs
-	trust    trustSet
+	admits    []Member                  // admissions of this node's own
+	members   map[keys.Public]mesh.Zone // admitted keys, without our own; empty zone: their first operation decides
+	told      bool                      // the members in force were told to the node
+	bindings  map[keys.Public]oplog.Binding
+	logs      map[mesh.LogKey]*oplog.Log
+	runs      map[mesh.LogKey]*run // snapshot runs in progress, of any author
+	covers    map[keys.Public]event.SnapshotBegin
+	pending   pendingBuffer
+	staged    map[mesh.LogKey]*run                 // runs beyond a gap, not whole yet
+	catching  []mesh.LogKey                        // logs that jumped to a whole run and are merging it
+	offered   map[mesh.LogKey]uint32               // begins of runs that a peer holds whole beyond our chain
+	pruned    map[mesh.LogKey]*operation.Operation // the last one seen from before a log's start
+	newLogs   map[keys.Public]*bucket              // how often authors begin new logs
+	trust     trustState
+	invites   map[string]oplog.Invite
+	proposals map[keys.Public]*proposal // removals on their way
 
 	objects map[mesh.ObjectKey]*object
 	counts  counts
@@ -117,26 +121,28 @@ func New(cfg Config, idx *oplog.Index, reader oplog.Reader, now time.Time) (*Rep
 	}
 	r := &Replica{
 		cfg: cfg.withDefaults(), self: cfg.Key.Public(), reader: reader,
-		members:  make(map[keys.Public]mesh.Zone),
-		bindings: make(map[keys.Public]oplog.Binding),
-		logs:     make(map[mesh.LogKey]*oplog.Log),
-		runs:     make(map[mesh.LogKey]*run),
-		covers:   make(map[keys.Public]event.SnapshotBegin),
-		pending:  newPendingBuffer(),
-		offered:  make(map[mesh.LogKey]uint32),
-		staged:   make(map[mesh.LogKey]*run),
-		pruned:   make(map[mesh.LogKey]*operation.Operation),
-		newLogs:  make(map[keys.Public]*bucket),
-		trust:    newTrustSet(),
-		objects:  make(map[mesh.ObjectKey]*object, len(idx.Claims)),
-		counts:   newCounts(cfg.Zone),
-		gone:     goneSet{of: make(map[mesh.ObjectKey]*goneState)},
-		brakes:   make(map[mesh.Zone]*oplog.Brake),
-		acked:    make(map[mesh.Zone]map[mesh.LogKey]uint32),
-		rebirth:  make(map[mesh.ObjectKey]pastLife),
+		members:   make(map[keys.Public]mesh.Zone),
+		bindings:  make(map[keys.Public]oplog.Binding),
+		logs:      make(map[mesh.LogKey]*oplog.Log),
+		runs:      make(map[mesh.LogKey]*run),
+		covers:    make(map[keys.Public]event.SnapshotBegin),
+		pending:   newPendingBuffer(),
+		offered:   make(map[mesh.LogKey]uint32),
+		staged:    make(map[mesh.LogKey]*run),
+		pruned:    make(map[mesh.LogKey]*operation.Operation),
+		newLogs:   make(map[keys.Public]*bucket),
+		trust:     newTrustState(Member{Key: cfg.Key.Public(), Zone: cfg.Zone}, cfg.Members),
+		invites:   make(map[string]oplog.Invite),
+		proposals: make(map[keys.Public]*proposal),
+		objects:   make(map[mesh.ObjectKey]*object, len(idx.Claims)),
+		counts:    newCounts(cfg.Zone),
+		gone:      goneSet{of: make(map[mesh.ObjectKey]*goneState)},
+		brakes:    make(map[mesh.Zone]*oplog.Brake),
+		acked:     make(map[mesh.Zone]map[mesh.LogKey]uint32),
+		rebirth:   make(map[mesh.ObjectKey]pastLife),
 	}
 	r.wit.known = cfg.Clusterless // there is nothing to witness
-	r.setMembers(cfg.Members)
+	r.admits = slices.DeleteFunc(slices.Clone(cfg.Members), func(m Member) bool { return m.Key == r.self })
 	if idx.Meta == nil {
 		r.meta = oplog.Meta{
 			Network: cfg.Network, Zone: cfg.Zone, Author: r.self,
@@ -183,13 +189,18 @@ func (r *Replica) load(idx *oplog.Index) {
 	for _, a := range idx.Acked {
 		r.noteAck(a.Zone, a.Log, a.Height)
 	}
-	for _, t := range idx.Trust {
-		r.trust.load(t)
+	r.trust.load(idx.Trust)
+	r.membersChanged()
+	for _, in := range idx.Invites {
+		r.invites[in.ID] = in
 	}
 	for _, p := range idx.Placed {
 		o := r.object(p.Object)
 		o.placed = &p
 		r.counts.placed[p.Zone] += replicaCount(o.placed)
+	}
+	for _, l := range r.logs {
+		r.limitLog(l)
 	}
 	for _, c := range idx.Claims {
 		if r.ended(&c) {
@@ -208,26 +219,6 @@ func (r *Replica) load(idx *oplog.Index) {
 		}
 	}
 	r.loadSnapshotState()
-}
-
-// setMembers replaces the admitted keys.
-func (r *Replica) setMembers(ms []Member) {
-	clear(r.members)
-	for _, m := range ms {
-		if m.Key != r.self {
-			r.members[m.Key] = m.Zone
-		}
-	}
-}
-
-// sortedMembers returns the admitted keys in order.
-func (r *Replica) sortedMembers() []keys.Public {
-	out := make([]keys.Public, 0, len(r.members))
-	for k := range r.members {
-		out = append(out, k)
-	}
-	slices.SortFunc(out, keys.Public.Compare)
-	return out
 }
 
 func anyObject(*object) bool { return true }

@@ -334,8 +334,8 @@ func TestTrustTravels(t *testing.T) {
 		t.Fatal(w.Err)
 	}
 	want := w.Nodes[0].Replica.Trust()
-	if len(want) < 6 {
-		t.Fatalf("%d trust operations, want at least two of each of three nodes", len(want))
+	if len(want) < 3 {
+		t.Fatalf("%d trust operations, want one about each of three nodes at least", len(want))
 	}
 	for _, x := range w.Nodes {
 		got := x.Replica.Trust()

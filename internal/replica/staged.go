@@ -121,7 +121,7 @@ func (r *Replica) pruneStaged(l *oplog.Log) {
 // offer remembers that a peer holds a whole run beyond our chain.
 func (r *Replica) offer(h *oplog.Have) {
 	l := r.logs[h.Key]
-	if h.Start == 0 || l != nil && h.Start <= l.Next || !r.admitted(h.Key.Author) {
+	if h.Start == 0 || l != nil && h.Start <= l.Next || !r.trust.view.Speaks(h.Key.Author) {
 		return
 	}
 	if _, known := r.offered[h.Key]; known || len(r.offered) < maxOffered {

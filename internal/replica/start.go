@@ -25,7 +25,6 @@ type startState struct {
 	compared map[keys.Public]bool // peers compared with since the start
 	joined   bool                 // the wait is over
 	listed   bool                 // the cluster adapter reported everything once
-	admitted bool                 // the configured members were stated
 	floor    mesh.Incarnation     // least incarnation that a new log of ours may use
 	known    map[mesh.LogKey]uint32
 }
@@ -92,6 +91,7 @@ func (r *Replica) compared(k keys.Public) {
 		r.start.compared = make(map[keys.Public]bool)
 	}
 	r.start.compared[k] = true
+	r.comparedFor(k)
 	if r.start.answered.IsZero() {
 		r.start.answered = r.now
 	}
@@ -164,7 +164,7 @@ func (r *Replica) newIncarnation(why string) {
 	r.meta.Incarnation = 0
 	r.writeMeta()
 	r.snap.run = nil
-	r.start.admitted = false
+	r.trust.stated = nil
 	r.report(Decision{Reason: NewIncarnation, Zone: r.cfg.Zone, Detail: why})
 }
 

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -27,6 +28,7 @@ type step struct {
 	writes       map[mesh.ObjectKey]int
 	probes       map[mesh.ObjectKey]struct{}
 	requests     map[keys.Public]struct{}
+	inviteWrites map[string]struct{}
 	metaDirty    bool
 	wakeNow      bool // more bounded work is waiting
 	failure      error
@@ -60,6 +62,7 @@ func (r *Replica) begin(now time.Time) {
 		writes:       make(map[mesh.ObjectKey]int),
 		probes:       make(map[mesh.ObjectKey]struct{}),
 		requests:     make(map[keys.Public]struct{}),
+		inviteWrites: make(map[string]struct{}),
 		metaDirty:    meta,
 	}
 	if r.start.began.IsZero() {
@@ -106,6 +109,18 @@ func (r *Replica) handle(in Input) {
 		r.setMembers(in.Nodes)
 	case Mute:
 		r.mute(in.On)
+	case Invited:
+		r.invite(in.Invite)
+	case Revoked:
+		r.revoke(in.ID)
+	case Redeemed:
+		r.redeem(in.Redeem)
+	case Acknowledged:
+		r.acknowledged(in)
+	case HandedOver:
+		r.handOver(in.From, in.To)
+	case Expel:
+		r.expel(in.Key)
 	case Tick:
 	}
 }
@@ -114,7 +129,8 @@ func (r *Replica) handle(in Input) {
 func (r *Replica) housekeep() {
 	r.mergeStaged()
 	r.join()
-	r.publishAdmissions()
+	r.stateTrust()
+	r.cut()
 	r.raiseWitness()
 	r.askForWitness()
 	r.endHold()
@@ -170,9 +186,18 @@ func (r *Replica) finish() (Effects, error) {
 	}
 	for _, k := range r.logOrder {
 		if l := r.logs[k]; l != nil {
-			b.Logs = append(b.Logs, *l)
+			kept := *l
+			kept.Cut = nil // it follows from the trust set
+			b.Logs = append(b.Logs, kept)
 		} else {
 			b.DropLogs = append(b.DropLogs, k)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(r.inviteWrites)) {
+		if in, ok := r.invites[id]; ok {
+			b.Invites = append(b.Invites, in)
+		} else {
+			b.DropInvites = append(b.DropInvites, id)
 		}
 	}
 	if r.metaDirty {

@@ -9,72 +9,128 @@ import (
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/operation"
 	"dcp.hiro.io/mesh/internal/oplog"
+	"dcp.hiro.io/mesh/internal/trust"
 )
 
-// maxTrustPerAuthor bounds what one member may state about trust: a mesh of 1,000 zones whose keys are each
-// admitted and handed over a few times by everybody stays below.
-const maxTrustPerAuthor = 4096
-
-// trustSet keeps trust operations verbatim, outside any log's retention: neither a prune nor a new
-// incarnation of their author drops them. This version stores and exchanges them; whom it admits is decided
-// by its configuration.
-type trustSet struct {
-	ops    map[mesh.Hash]oplog.TrustOp
-	author map[keys.Public]int
-	sorted []oplog.TrustOp // by id; nil when it has to be made anew
+// trustState is the trust set with the bytes of its operations, and the view of it that is in force here. The
+// operations are kept outside any log's retention: neither a prune nor a new incarnation of their author drops
+// them.
+type trustState struct {
+	set    *trust.Set
+	view   *trust.View                 // in force
+	ops    map[mesh.Hash]oplog.TrustOp // of whatever the set holds, or waits for a use for
+	saved  map[mesh.Hash]struct{}      // those in the store
+	stated *trust.View                 // for which this node has stated what it admits and binds by itself
 }
 
-func newTrustSet() trustSet {
-	return trustSet{ops: make(map[mesh.Hash]oplog.TrustOp), author: make(map[keys.Public]int)}
-}
-
-// load takes in a stored operation.
-func (t *trustSet) load(op oplog.TrustOp) {
-	if o, err := operation.Decode(op.Header); err == nil {
-		t.ops[op.ID] = op
-		t.author[o.Author]++
-		t.sorted = nil
+func newTrustState(self Member, local []Member) trustState {
+	t := trustState{
+		set: trust.NewSet(trust.Member{Key: self.Key, Zone: self.Zone}),
+		ops: make(map[mesh.Hash]oplog.TrustOp), saved: make(map[mesh.Hash]struct{}),
 	}
+	t.set.SetLocal(trustMembers(local))
+	t.view = t.set.View()
+	return t
 }
 
-func (t *trustSet) list() []oplog.TrustOp {
-	if t.sorted == nil {
-		for _, op := range t.ops {
-			t.sorted = append(t.sorted, op)
+func trustMembers(ms []Member) []trust.Member {
+	out := make([]trust.Member, 0, len(ms))
+	for _, m := range ms {
+		out = append(out, trust.Member{Key: m.Key, Zone: m.Zone})
+	}
+	return out
+}
+
+// load takes in the stored operations, which may stand in any order: who admitted an author may come after it.
+func (t *trustState) load(stored []oplog.TrustOp) {
+	for held := -1; held != len(t.set.Statements()); {
+		held = len(t.set.Statements())
+		for _, op := range stored {
+			if st, ok := statementOf(op); ok {
+				t.set.Add(st)
+				t.ops[op.ID] = op
+				t.saved[op.ID] = struct{}{}
+			}
 		}
-		slices.SortFunc(t.sorted, func(a, b oplog.TrustOp) int { return a.ID.Compare(b.ID) })
 	}
-	return t.sorted
+	t.set.Changes()
+	t.view = t.set.View()
+}
+
+// statementOf reads a trust operation whose signature was verified before.
+func statementOf(t oplog.TrustOp) (trust.Statement, bool) {
+	op, err := operation.Decode(t.Header)
+	if err != nil {
+		return trust.Statement{}, false
+	}
+	ev, err := event.Decode(t.Body)
+	if err != nil || !isTrust(ev) {
+		return trust.Statement{}, false
+	}
+	return trust.Statement{ID: t.ID, Author: op.Author, Log: op.Log, Seq: op.Seq, Time: op.Timestamp, Event: ev}, true
 }
 
 func isTrust(ev *event.Event) bool {
 	return ev != nil && (ev.Admit != nil || ev.Bind != nil || ev.Remove != nil || ev.HandOver != nil)
 }
 
-// judgeTrust decides about a trust operation by signature (checked by the caller), log id and authority.
-func (r *Replica) judgeTrust(op *operation.Operation, ev *event.Event) Reason {
-	switch {
-	case !isTrust(ev):
-		return RefusedUnreadable
-	case mesh.LogIDOf(r.cfg.Network, ev.Instance) != op.Log:
-		return RefusedLogID
-	}
-	return r.mayAuthor(op.Author, ev.Instance.Zone)
-}
-
-// keepTrust adds an operation to the set.
-func (r *Replica) keepTrust(op oplog.TrustOp, author keys.Public) {
+// keepTrust adds an operation to the set. One whose author is not known here yet waits: whoever admitted it may
+// be heard next.
+func (r *Replica) keepTrust(op oplog.TrustOp) Reason {
 	if _, held := r.trust.ops[op.ID]; held {
-		return
+		return ""
 	}
-	if r.trust.author[author] >= maxTrustPerAuthor {
-		r.report(Decision{Reason: RefusedTrust, Peer: author})
-		return
+	st, ok := statementOf(op)
+	if !ok {
+		return RefusedUnreadable
+	}
+	outcome := r.trust.set.Add(st)
+	if outcome == trust.Full {
+		return RefusedTrust
 	}
 	r.trust.ops[op.ID] = op
-	r.trust.author[author]++
-	r.trust.sorted = nil
-	r.fx.Persist.Trust = append(r.fx.Persist.Trust, op)
+	r.trustChanged()
+	if outcome == trust.Waiting {
+		if _, taken := r.trust.saved[op.ID]; !taken {
+			return RefusedNotAdmitted
+		}
+	}
+	return ""
+}
+
+// trustChanged brings everything that follows from the trust set up to date.
+func (r *Replica) trustChanged() {
+	taken, _ := r.trust.set.Changes() // what lost its author stays stored: it counts again once that one is back
+	for _, st := range taken {
+		if _, saved := r.trust.saved[st.ID]; !saved {
+			r.trust.saved[st.ID] = struct{}{}
+			r.fx.Persist.Trust = append(r.fx.Persist.Trust, r.trust.ops[st.ID])
+		}
+	}
+	before, now := r.trust.view, r.trust.set.View()
+	if before == now {
+		return
+	}
+	r.trust.view = now
+	r.membersChanged()
+	r.limitLogs()
+	r.rankAnew(before)
+	r.tellTrust(before)
+}
+
+// arrivedTrust takes in a trust operation that came outside its log. It never enters a log by that way.
+func (r *Replica) arrivedTrust(in ArrivedTrust) {
+	op := in.Op
+	why := RefusedUnreadable
+	if isTrust(in.Event) {
+		why = RefusedLogID
+		if mesh.LogIDOf(r.cfg.Network, in.Event.Instance) == op.Log {
+			why = r.keepTrust(oplog.TrustOp{ID: op.ID, Header: op.Raw, Body: op.Body})
+		}
+	}
+	if why != "" {
+		r.report(Decision{Reason: why, Log: mesh.LogKey{Author: op.Author, Log: op.Log}, Seq: op.Seq, Peer: in.From})
+	}
 }
 
 // restatedTrust takes in a trust operation from another zone's snapshot. It was wrapped there, so nobody has
@@ -88,42 +144,85 @@ func (r *Replica) restatedTrust(e *event.Entry) {
 		return
 	}
 	ev, err := event.Decode(op.Body)
-	if err != nil || r.judgeTrust(op, ev) != "" {
+	if err != nil || !isTrust(ev) || mesh.LogIDOf(r.cfg.Network, ev.Instance) != op.Log {
 		return
 	}
-	r.keepTrust(oplog.TrustOp{ID: op.ID, Header: bytes.Clone(op.Raw), Body: bytes.Clone(op.Body)}, op.Author)
+	_ = r.keepTrust(oplog.TrustOp{ID: op.ID, Header: bytes.Clone(op.Raw), Body: bytes.Clone(op.Body)}) // said by its author, if anybody cares
 }
 
-// publishAdmissions states the configured members as signed admissions, once each.
-func (r *Replica) publishAdmissions() {
-	if !r.canSign() || r.start.admitted {
+// stateTrust signs what this node admits and binds by itself, unless somebody has said the same. What contradicts the
+// mesh is not stated: it counts here alone, and the findings tell.
+func (r *Replica) stateTrust() {
+	if !r.canSign() || r.trust.stated == r.trust.view {
 		return
 	}
-	r.start.admitted = true
-	stated := make(map[event.Admit]bool)
-	for _, t := range r.trust.list() {
-		if op, err := operation.Decode(t.Header); err == nil && op.Author == r.self {
-			if ev, err := event.Decode(t.Body); err == nil && ev.Admit != nil {
-				stated[*ev.Admit] = true
+	for range 2 { // to say it changes the view
+		r.trust.stated = r.trust.view
+		diverging := r.trust.view.Diverging()
+		for _, m := range r.admits {
+			odd := slices.ContainsFunc(diverging, func(d trust.Member) bool { return d.Key == m.Key })
+			if !odd && m.Key != r.self {
+				r.state(&event.Event{Kind: event.KindAdmit, Admit: &event.Admit{Key: m.Key, Zone: m.Zone}})
+			}
+		}
+		for _, k := range r.sortedMembers() {
+			if b, ok := r.bindings[k]; ok && !b.Conflict && r.members[k] == "" {
+				r.state(&event.Event{Kind: event.KindBind, Bind: &event.Bind{Key: k, Zone: b.Zone}})
 			}
 		}
 	}
-	for _, k := range r.sortedMembers() {
-		a := event.Admit{Key: k, Zone: r.members[k]}
-		if !stated[a] {
-			r.sign(&event.Event{Kind: event.KindAdmit, Admit: &a})
-		}
+	r.trust.stated = r.trust.view
+}
+
+// state signs a statement about trust that nobody has made yet.
+func (r *Replica) state(ev *event.Event) {
+	if !r.trust.view.Says(ev) {
+		r.sign(ev)
 	}
 }
 
 // TrustDigest is equal on two nodes that hold the same trust operations.
-func (r *Replica) TrustDigest() mesh.Hash {
-	var ids []byte
-	for _, op := range r.trust.list() {
-		ids = append(ids, op.ID[:]...)
+func (r *Replica) TrustDigest() mesh.Hash { return r.trust.set.Digest() }
+
+// Trust returns the trust operations that are passed on, in order of their ids. The slice is the caller's.
+func (r *Replica) Trust() []oplog.TrustOp {
+	sts := r.trust.set.Statements()
+	out := make([]oplog.TrustOp, 0, len(sts))
+	for _, st := range sts {
+		if op, ok := r.trust.ops[st.ID]; ok {
+			out = append(out, op)
+		}
 	}
-	return mesh.Sum(ids)
+	return out
 }
 
-// Trust returns the trust operations held, in order of their ids. The slice is the caller's.
-func (r *Replica) Trust() []oplog.TrustOp { return slices.Clone(r.trust.list()) }
+// TrustView is the trust set as it is judged now. It never changes; a new one takes its place.
+func (r *Replica) TrustView() *trust.View { return r.trust.view }
+
+// Credentials returns what proves to others that this node was admitted, newest first.
+func (r *Replica) Credentials() []oplog.TrustOp { return r.credentialsOf(r.self) }
+
+func (r *Replica) credentialsOf(k keys.Public) []oplog.TrustOp {
+	var sts []trust.Statement
+	for _, st := range r.trust.set.Statements() {
+		ev := st.Event
+		about := ev.Admit != nil && ev.Admit.Key == k || ev.HandOver != nil && ev.HandOver.To == k
+		if about && st.Author != k && r.trust.view.Standing(st.ID) {
+			sts = append(sts, st)
+		}
+	}
+	slices.SortStableFunc(sts, func(a, b trust.Statement) int {
+		switch {
+		case a.Time > b.Time:
+			return -1
+		case a.Time < b.Time:
+			return 1
+		}
+		return 0
+	})
+	out := make([]oplog.TrustOp, 0, len(sts))
+	for _, st := range sts {
+		out = append(out, r.trust.ops[st.ID])
+	}
+	return out
+}

@@ -13,9 +13,11 @@ import (
 // lastSeq is the sequence number near which a log is left for a new incarnation.
 const lastSeq = math.MaxUint32 - 1<<20
 
-// canSign reports whether statements may be signed now: the start is over, the cluster's witness is known,
-// and no other instance with our key goes on in our place.
-func (r *Replica) canSign() bool { return r.start.joined && r.wit.known && !r.muted }
+// canSign reports whether statements may be signed now: the start is over, the cluster's witness is known, no other
+// instance with our key goes on in our place, and our key still belongs to the mesh.
+func (r *Replica) canSign() bool {
+	return r.start.joined && r.wit.known && !r.muted && r.trust.view.Admitted(r.self)
+}
 
 // ownLog returns the log in use, or nil while nothing was signed in this incarnation.
 func (r *Replica) ownLog() *oplog.Log {

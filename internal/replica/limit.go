@@ -1,0 +1,146 @@
+package replica
+
+import (
+	"slices"
+
+	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/oplog"
+	"dcp.hiro.io/mesh/internal/trust"
+)
+
+// This file is about the limits that removals and hand-overs set to the logs of a key. They follow from the trust set,
+// which may still learn of a lower cut, or that one doesn't count; so they are worked out anew whenever it changes and
+// stored with no log.
+
+// limitLog gives a log the limit that the trust set sets it.
+func (r *Replica) limitLog(l *oplog.Log) {
+	cut, none, limited := r.trust.view.Cut(l.Key.Author, l.Key.Log)
+	switch {
+	case !limited:
+		l.Cut = nil
+	case none:
+		l.Cut = &oplog.Limit{None: true}
+	default:
+		l.Cut = &oplog.Limit{Height: cut.Height, Hash: cut.Head}
+	}
+}
+
+// limitLogs brings the limits of all logs up to date, and the claims to what stands below them.
+func (r *Replica) limitLogs() {
+	for _, l := range r.sortedLogs() {
+		before := l.Cut
+		r.limitLog(l)
+		if before == l.Cut || before != nil && l.Cut != nil && *before == *l.Cut {
+			continue
+		}
+		r.limitMoved(l, before)
+	}
+}
+
+// limitMoved follows a new cut of a log: what stands above it is void, what stood above the old one counts again.
+func (r *Replica) limitMoved(l *oplog.Log, before *oplog.Limit) {
+	if l.Staged != nil && l.Cut != nil {
+		r.pruneStaged(l)
+		r.unstage(l)
+	}
+	if l.Empty() {
+		return
+	}
+	lifted := l.Cut == nil || before != nil && (before.None || !l.Cut.None && l.Cut.Height > before.Height)
+	if lifted {
+		r.mergeAgain(l, nil)
+	}
+	if l.Cut == nil {
+		r.requestAll()
+		return
+	}
+	if !l.Cut.None && (l.Next <= l.Cut.Height || !r.onChain(l)) {
+		// What is held is less than what stands, or begins above it, or is another branch.
+		if l.Next > l.Cut.Height {
+			r.refetch(l)
+		}
+		r.requestAll()
+		return
+	}
+	r.rewind(l)
+}
+
+// onChain reports whether the position of a log's cut is held.
+func (r *Replica) onChain(l *oplog.Log) bool {
+	id, held, err := r.rowID(l.Key, l.Cut.Height)
+	if err != nil {
+		r.fail(err)
+	}
+	return held && id == l.Cut.Hash && l.Cut.Height >= l.Start
+}
+
+// refetch empties a log of which more was merged than stands: what stands is asked for again, from whoever holds it.
+// The claims stay as they were applied until it is there, or for good.
+func (r *Replica) refetch(l *oplog.Log) {
+	r.prunes = append(r.prunes, pruneJob{log: l.Key, span: oplog.Span{Log: l.Key, From: l.Pruned, To: l.Next}})
+	l.Start, l.Next, l.Head, l.Pruned, l.AbsentBelow, l.Run = 0, 0, mesh.Hash{}, 0, 0, nil
+	l.Ops, l.Bytes = 0, 0
+	delete(r.runs, l.Key)
+	r.writeLog(l.Key)
+	r.report(Decision{Reason: Refetched, Zone: l.Instance.Zone, Log: l.Key})
+}
+
+// reachedCut ends the claims that a log with a cut makes void, once all that stands of it is held.
+func (r *Replica) reachedCut(l *oplog.Log) {
+	if l.Cut != nil && !l.Cut.None && !l.Empty() && l.Height() == l.Cut.Height {
+		r.rewind(l)
+	}
+}
+
+// mergeAgain merges the claims of a log again, those on the objects that are wanted (nil: all): some count now that didn't
+// before.
+func (r *Replica) mergeAgain(l *oplog.Log, wanted func(mesh.ObjectKey) bool) {
+	to := l.Next
+	if limit := l.Bound(); limit != nil {
+		if limit.None {
+			return
+		}
+		to = min(to, limit.Height+1)
+	}
+	r.eachRow(l.Key, l.Start, to, func(row oplog.Row) bool {
+		if _, ev := r.decodeRow(row); ev != nil {
+			at := mesh.Position{Log: l.Key, Incarnation: l.Instance.Incarnation, Seq: row.Seq}
+			eachClaim(ev, at, r.nowMilli(), func(c mesh.Claim, payload []byte) {
+				if wanted == nil || wanted(c.Object) {
+					r.putClaim(c, payload)
+				}
+			})
+		}
+		return r.failure == nil
+	})
+}
+
+// rankAnew merges the logs of zones again whose keys stand in another order than before.
+func (r *Replica) rankAnew(before *trust.View) {
+	var zones []mesh.Zone
+	for _, l := range r.logs {
+		z := l.Instance.Zone
+		if before.Rank(l.Key.Author, z) != r.trust.view.Rank(l.Key.Author, z) && !slices.Contains(zones, z) {
+			zones = append(zones, z)
+		}
+	}
+	if len(zones) == 0 {
+		return
+	}
+	authors := map[mesh.Zone]int{}
+	for _, l := range r.logs {
+		authors[l.Instance.Zone]++
+	}
+	for _, l := range r.sortedLogs() {
+		if z := l.Instance.Zone; authors[z] > 1 && slices.Contains(zones, z) && !l.Empty() {
+			r.mergeAgain(l, nil)
+		}
+	}
+}
+
+// requestAll asks every member for what it has.
+func (r *Replica) requestAll() {
+	for _, k := range r.sortedMembers() {
+		r.request(k)
+	}
+}
