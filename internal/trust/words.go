@@ -14,7 +14,8 @@ const (
 	Added   Outcome = iota + 1 // new, and part of what is exchanged
 	Held                       // was held before
 	Waiting                    // its author has no say here, or has lost it: set aside, taken as soon as that changes
-	Full                       // there is no room for more of its author, or for more at all
+	Full                       // there is no room for more of its author, or for more at all: not held
+	Refused                    // it is not about trust: not held
 )
 
 func (o Outcome) String() string {
@@ -25,6 +26,8 @@ func (o Outcome) String() string {
 		return "held"
 	case Waiting:
 		return "waiting"
+	case Refused:
+		return "refused"
 	case Full:
 		return "full"
 	}
@@ -49,15 +52,24 @@ func (e End) String() string {
 	return ""
 }
 
-// Expulsion is why a key is no member any more: the removal or hand-over that counts. Of several, a hand-over
-// goes before a removal, then the lowest id.
+// Expulsion is why a key is no member any more: the removal or hand-over that counts. Of several, hand-overs go
+// before removals, then the highest generation, then the lowest id.
+//
+// A hand-over and a removal by the key that it takes the zone from may void each other. Then both expel, and
+// the hand-over, being void, hands nothing over: it shows as Removed.
 type Expulsion struct {
-	Kind End
-	By   keys.Public // who signed it
-	ID   mesh.Hash   // of the statement
-	To   keys.Public // to whom, if HandedOver
-	Zone mesh.Zone   // which zone, if HandedOver
-	Time uint64      // Unix µs as its author claims
+	Kind       End
+	By         keys.Public // who signed it
+	ID         mesh.Hash   // of the statement
+	To         keys.Public // to whom, if HandedOver
+	Zone       mesh.Zone   // which zone, if HandedOver
+	Generation uint64      // of that, if HandedOver
+	Time       uint64      // Unix µs as its author claims
+}
+
+// before reports whether e is rather to be told than o.
+func (e Expulsion) before(o Expulsion) bool {
+	return cmp.Or(-cmp.Compare(e.Kind, o.Kind), -cmp.Compare(e.Generation, o.Generation), e.ID.Compare(o.ID)) < 0
 }
 
 // Proposal is a removal without a cut of a key that is not expelled: it counts for its author only.
@@ -104,13 +116,14 @@ type Rank struct {
 
 // Compare orders ranks: the key bound now goes above all others, those by generation.
 func (r Rank) Compare(o Rank) int {
-	if r.Current != o.Current {
-		if r.Current {
-			return 1
-		}
-		return -1
+	return cmp.Or(r.current()-o.current(), cmp.Compare(r.Generation, o.Generation))
+}
+
+func (r Rank) current() int {
+	if r.Current {
+		return 1
 	}
-	return cmp.Compare(r.Generation, o.Generation)
+	return 0
 }
 
 // Tenure is the time in which a key held a zone.
