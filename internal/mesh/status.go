@@ -13,6 +13,9 @@ const (
 	NotReady    PeerState = "NotReady"
 	Unavailable PeerState = "Unavailable"
 	Unknown     PeerState = "Unknown" // remembered from before, not heard in this run
+	// NotAdmitted is a node of the same network id that was seen on the local network and that nobody admitted. It is
+	// no peer: it is listed for people, and counted nowhere.
+	NotAdmitted PeerState = "NotAdmitted"
 )
 
 // Status is one node in one page.

@@ -1,10 +1,12 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -93,6 +95,14 @@ func isHostName(s string) bool {
 	return true
 }
 
+// onlyLoopback reports whether a node that listens on these addresses is reached from its own machine only.
+func onlyLoopback(ips []string) bool {
+	return len(ips) > 0 && !slices.ContainsFunc(ips, func(s string) bool {
+		ip, err := netip.ParseAddr(s)
+		return err != nil || !ip.Unmap().IsLoopback()
+	})
+}
+
 // listenAddrs lists the multiaddrs to listen on: QUIC and TCP for each IP; none means both families.
 func listenAddrs(ips []string, port int) []string {
 	if len(ips) == 0 {
@@ -126,6 +136,49 @@ func freePort(ip string) (int, error) {
 		}
 	}
 	return 0, errors.New("no port is free for both UDP and TCP")
+}
+
+// maxResolved bounds the addresses of one name that are dialled.
+const maxResolved = 4
+
+// lookup finds the addresses of a name.
+type lookup func(ctx context.Context, name string) ([]netip.Addr, error)
+
+func lookupName(ctx context.Context, name string) ([]netip.Addr, error) {
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+}
+
+// resolve turns host:port into what it stands for now.
+func resolve(ctx context.Context, find lookup, hostport string) ([]netip.AddrPort, error) {
+	if _, err := dialAddrs(hostport); err != nil { // checks it
+		return nil, err
+	}
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return nil, err
+	}
+	ips := []netip.Addr{}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		ips = append(ips, ip)
+	} else if ips, err = find(ctx, host); err != nil {
+		return nil, fmt.Errorf("endpoint %q: %w", hostport, err)
+	}
+	var out []netip.AddrPort
+	for _, ip := range ips[:min(len(ips), maxResolved)] {
+		out = append(out, netip.AddrPortFrom(ip.Unmap(), uint16(n)))
+	}
+	return out, nil
+}
+
+// addrPortOf is the IP address and port of a connection's end.
+func addrPortOf(a ma.Multiaddr) (netip.AddrPort, bool) {
+	_, at := describeAddr(a)
+	ap, err := netip.ParseAddrPort(at)
+	return ap, err == nil
 }
 
 // describeAddr is the way back, for people: quic or tcp, and host:port.

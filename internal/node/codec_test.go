@@ -57,6 +57,7 @@ func sampleBeat() *heartbeat {
 
 func samples() []sample {
 	key, inst := sampleLog()
+	records, _ := encodeRecords([][]byte{{1, 2}, {3}})
 	trust, _ := encodeTrustOps([]oplog.TrustOp{{Header: []byte{1, 2}, Body: []byte{3}}})
 	return []sample{
 		{"Hello", encodeHello(hello{Versions: []uint16{1}, Software: "0.4.0", Network: "n", Instance: inst, Run: runID{0xaa}, Started: 2}),
@@ -86,6 +87,10 @@ func samples() []sample {
 		{"Ping", encodePing(7), again(decodePing, encodePing)},
 		{"Pong", encodePong(pongMsg{7, 8}), again(decodePong, encodePong)},
 		{"Goodbye", encodeGoodbye("stopping"), again(decodeGoodbye, encodeGoodbye)},
+		{"Records", records, again(decodeRecords, func(raws [][]byte) []byte {
+			b, _ := encodeRecords(raws)
+			return b
+		})},
 	}
 }
 

@@ -45,6 +45,8 @@ type Config struct {
 	PeerUnavailableAfter time.Duration // from silence to Unavailable; default 120 s
 	ProbeInterval        time.Duration // between two probes of a quiet link; default 1 s, at least 10 ms
 	Grace                time.Duration // for a shutdown; default 10 s
+	Records              bool          // tell the members where this node is reached, and pass on what others tell
+	MDNS                 bool          // find nodes on the local network, and be found
 	Gossip               bool          // carry small operations and presence by gossip where zones are no neighbours
 	Version              string        // of the software, for people; at most 64 bytes
 
@@ -73,6 +75,7 @@ func DefaultConfig() Config {
 		PeerUnavailableAfter: 2 * time.Minute,
 		ProbeInterval:        time.Second,
 		Grace:                10 * time.Second,
+		Records:              true,
 		Gossip:               true,
 		Version:              "dev",
 	}

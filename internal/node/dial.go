@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -25,6 +27,8 @@ const (
 	// stableAfter is how long a link must have lived for the next dial to come without a pause. A peer that
 	// doesn't admit us accepts connections and drops them at once.
 	stableAfter = 10 * time.Second
+	// resolveTimeout bounds how long names of endpoints hold up those that are addresses.
+	resolveTimeout = 5 * time.Second
 )
 
 // keepLinked dials a peer whenever no link to it is up.
@@ -49,8 +53,10 @@ func (n *Node) keepLinked(ctx context.Context, p *peerEntry) {
 			}
 		}
 		if pause > 0 {
+			// News of a way to the peer ends the wait early, but not so early that it could drive us.
 			jittered := pause*3/4 + rand.N(pause/2)
-			if p.await(ctx, p.linked, jittered) {
+			first := min(jittered, dialPauseMin)
+			if p.await(ctx, p.linked, first) || jittered > first && p.await(ctx, p.hasNews, jittered-first) && p.linked() {
 				continue
 			}
 		}
@@ -100,6 +106,9 @@ func (n *Node) dial(ctx context.Context, p *peerEntry) error {
 	if err != nil {
 		return err
 	}
+	if at, ok := addrPortOf(c.RemoteMultiaddr()); ok && c.Stat().Direction == network.DirOutbound {
+		n.book.reached(p.key, at)
+	}
 	h, err := n.greet(ctx, c)
 	if err != nil {
 		_ = c.Close() // whatever it is good for, it is not an answer
@@ -116,21 +125,18 @@ func (n *Node) dial(ctx context.Context, p *peerEntry) error {
 // connect opens a connection to a peer, or finds the one that is open.
 func (n *Node) connect(ctx context.Context, p *peerEntry) (network.Conn, error) {
 	p.mu.Lock()
-	endpoints := p.endpoints
+	configured := p.endpoints
+	p.news = false
 	p.mu.Unlock()
-	var addrs []ma.Multiaddr
-	for _, e := range endpoints {
-		as, err := dialAddrs(e)
-		if err != nil {
-			return nil, err
-		}
-		addrs = append(addrs, as...)
-	}
-	if len(addrs) == 0 {
-		return nil, errNoEndpoint
+	addrs, err := n.addrsFor(ctx, p, n.book.plan(p.key, configured))
+	if err != nil {
+		return nil, err
 	}
 	if s, ok := n.host.Network().(*swarm.Swarm); ok {
 		s.Backoff().Clear(p.id) // our own schedule rules
+	}
+	if len(n.host.Network().ConnsToPeer(p.id)) == 0 {
+		n.host.Peerstore().ClearAddrs(p.id) // of earlier attempts, and what names stood for then
 	}
 	if err := n.host.Connect(ctx, peer.AddrInfo{ID: p.id, Addrs: addrs}); err != nil {
 		return nil, err
@@ -140,6 +146,43 @@ func (n *Node) connect(ctx context.Context, p *peerEntry) (network.Conn, error) 
 		return nil, errors.New("the other side closed the connection at once: it may not admit our key")
 	}
 	return conns[len(conns)-1], nil
+}
+
+// addrsFor resolves the endpoints of one attempt, all at a time: names may stand for something else than at the
+// last one. Those that don't resolve are left out as long as others do.
+func (n *Node) addrsFor(ctx context.Context, p *peerEntry, endpoints []string) ([]ma.Multiaddr, error) {
+	if len(endpoints) == 0 {
+		return nil, errNoEndpoint
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	found, errs := make([][]netip.AddrPort, len(endpoints)), make([]error, len(endpoints))
+	var wg sync.WaitGroup
+	for i, e := range endpoints {
+		wg.Go(func() { found[i], errs[i] = resolve(ctx, n.lookup, e) })
+	}
+	wg.Wait()
+	behind := map[netip.AddrPort]string{}
+	var out []ma.Multiaddr
+	for i, e := range endpoints {
+		for _, at := range found[i] {
+			if _, twice := behind[at]; twice {
+				continue
+			}
+			behind[at] = e
+			as, err := dialAddrs(at.String())
+			if err != nil {
+				errs[i] = err
+				continue
+			}
+			out = append(out, as...)
+		}
+	}
+	n.book.trying(p.key, behind)
+	if len(out) == 0 {
+		return nil, errors.Join(errs...)
+	}
+	return out, nil
 }
 
 func wasRefused(err error) bool {

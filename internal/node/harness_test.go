@@ -208,7 +208,13 @@ func (m *member) start() {
 		m.t.Fatal(err)
 	}
 	m.core = newChains(m.key, m.zone(), m.store)
-	m.startNode(func() (*Node, error) { return newNode(m.cfg, m.core) })
+	m.startNode(func() (*Node, error) { return newNode(m.cfg, m.core, m.contacts()) })
+}
+
+// contacts is what the store keeps of the address book.
+func (m *member) contacts() []oplog.Contact {
+	idx, _ := m.store.Load() // memory doesn't fail
+	return idx.Contacts
 }
 
 func (m *member) startNode(build func() (*Node, error)) {

@@ -69,6 +69,8 @@ type link struct {
 	serve server
 	pings pings
 
+	records teller
+
 	once  sync.Once
 	ended chan struct{} // closed by end
 	why   error         // set before ended is closed
@@ -85,7 +87,7 @@ func newLink(n *Node, p *peerEntry, s network.Stream, h hello, ours bool) *link 
 		ended:   make(chan struct{}),
 		gone:    make(chan struct{}),
 	}
-	l.ask.wake, l.serve.wake = make(chan struct{}, 1), make(chan struct{}, 1)
+	l.ask.wake, l.serve.wake, l.records.wake = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
 	l.in.total, l.out.total = &n.received, &n.sent
 	return l
 }
@@ -107,7 +109,7 @@ func (l *link) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	unblock := context.AfterFunc(ctx, func() { _ = l.s.ResetWithError(l.code(context.Cause(ctx))) })
 	defer unblock()
-	for _, part := range []func(context.Context) error{l.read, l.feed, l.write, l.serveRounds, l.askRounds, l.probe, l.awaitEnd} {
+	for _, part := range []func(context.Context) error{l.read, l.feed, l.write, l.serveRounds, l.askRounds, l.passRecords, l.probe, l.awaitEnd} {
 		g.Go(func() error { return part(ctx) })
 	}
 	err := g.Wait()

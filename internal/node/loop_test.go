@@ -239,7 +239,7 @@ func TestRunEndsWithTheStore(t *testing.T) {
 	if err := a.cfg.prepare(); err != nil {
 		t.Fatal(err)
 	}
-	n, err := newNode(a.cfg, newChains(a.key, a.zone(), a.store))
+	n, err := newNode(a.cfg, newChains(a.key, a.zone(), a.store), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,6 +74,7 @@ func (n *Node) SetNodes(ctx context.Context, nodes []Peer) error {
 	if err := check.validateNodes(); err != nil {
 		return err
 	}
+	nodes = withInviters(nodes, n.book.inviters())
 	n.members.Lock()
 	defer n.members.Unlock()
 	keep := map[keys.Public]bool{}
@@ -112,6 +113,7 @@ func (n *Node) SetNodes(ctx context.Context, nodes []Peer) error {
 // membersChanged tells gater, failure detector and replica.
 func (n *Node) membersChanged(ctx context.Context) error {
 	n.gater.set(n.peerIDs())
+	n.knowMembers()
 	nodes := n.nodes()
 	n.presence.setMembers(membershipMembers(nodes))
 	return n.loop.put(ctx, n.loop.local, entry{in: replica.Members{Nodes: replicaMembers(nodes, n.self)}})

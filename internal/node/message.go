@@ -197,3 +197,24 @@ func decodeGoodbye(b []byte) (string, error) {
 	s := p.text()
 	return s, p.done()
 }
+
+// encodeRecords puts as many peer records as fit into one frame and returns the rest.
+func encodeRecords(raws [][]byte) (frame []byte, rest [][]byte) {
+	b := be.AppendUint32(begin(kindRecords), 0)
+	n := 0
+	for n < len(raws) && n < maxRecords && len(b) < recordBite {
+		b = appendBytes(b, raws[n])
+		n++
+	}
+	be.PutUint32(b[5:], uint32(n))
+	return seal(b), raws[n:]
+}
+
+func decodeRecords(b []byte) ([][]byte, error) {
+	p := parser{b: b}
+	raws := make([][]byte, p.count(maxRecords, 4))
+	for i := range raws {
+		raws[i] = p.bytes(oplog.MaxRecord)
+	}
+	return raws, p.done()
+}

@@ -19,6 +19,7 @@ import (
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/membership"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/oplog"
 	"dcp.hiro.io/mesh/internal/replica"
 )
 
@@ -41,6 +42,10 @@ type Node struct {
 	inFlight *semaphore.Weighted // bytes of operations between the links and the loop
 	disk     diskGauge
 	lag      lagClock
+	book     *book
+	own      ownRecord
+	lan      *lan
+	lookup   lookup
 
 	helloID, syncID protocol.ID
 	host            host.Host              // set by Run before anything that uses it starts
@@ -68,11 +73,13 @@ func New(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the store: %w", err)
 	}
+	cfg.Nodes = withInviters(cfg.Nodes, idx.Contacts)
+	cfg.Replica.Members = replicaMembers(cfg.Nodes, cfg.Key.Public())
 	r, err := replica.New(cfg.Replica, idx, cfg.Store, cfg.Now())
 	if err != nil {
 		return nil, fmt.Errorf("start the replica: %w", err)
 	}
-	n, err := newNode(cfg, r)
+	n, err := newNode(cfg, r, idx.Contacts)
 	if err != nil {
 		return nil, err
 	}
@@ -101,14 +108,17 @@ func (c *Config) prepare() error {
 }
 
 // newNode joins the parts around a replica.
-func newNode(cfg Config, c core) (*Node, error) {
+func newNode(cfg Config, c core, contacts []oplog.Contact) (*Node, error) {
 	n := &Node{
 		cfg: cfg, self: cfg.Key.Public(), log: cfg.Logger, started: cfg.Now(),
 		peers:     &registry{byKey: map[keys.Public]*peerEntry{}},
 		announce:  announcer{wake: make(chan struct{}, 1), heads: map[mesh.LogKey]head{}},
 		inFlight:  semaphore.NewWeighted(inFlightBytes),
 		gossipOut: make(chan []byte, gossipQueue),
+		lookup:    lookupName,
 	}
+	loopback := onlyLoopback(cfg.BindAddresses)
+	n.book, n.lan = newBook(cfg.Now, loopback, contacts), newLAN(loopback)
 	n.helloID, n.syncID = protocolIDs(cfg.Network)
 	n.run.Start = uint64(n.started.UnixMilli())
 	if n.run.Incarnation = c.Incarnation(); n.run.Incarnation == 0 {
@@ -136,6 +146,7 @@ func newNode(cfg Config, c core) (*Node, error) {
 		}
 	}
 	n.gater.set(n.peerIDs())
+	n.knowMembers()
 	if cfg.Registerer != nil {
 		if err := cfg.Registerer.Register(newStatusCollector(n)); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)

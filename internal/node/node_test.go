@@ -161,7 +161,7 @@ func TestPortTaken(t *testing.T) {
 	if err := b.cfg.prepare(); err != nil {
 		t.Fatal(err)
 	}
-	n, err := newNode(b.cfg, newChains(b.key, b.zone(), b.store))
+	n, err := newNode(b.cfg, newChains(b.key, b.zone(), b.store), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

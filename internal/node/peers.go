@@ -42,6 +42,7 @@ type peerEntry struct {
 	offset    time.Duration
 	measured  bool // offset was
 	stop      context.CancelFunc
+	news      bool // of a way to it, since it was dialled last
 }
 
 type greeting struct {
@@ -140,6 +141,21 @@ func (p *peerEntry) remove(l *link) (left bool) {
 	p.rx += l.in.bytes.Load()
 	p.poke()
 	return len(p.links) > 0
+}
+
+// heardOf has the peer dialled soon if it isn't linked: there is news of how to reach it.
+func (p *peerEntry) heardOf() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.news = true
+	p.poke()
+}
+
+// hasNews reports whether there is a reason to stop waiting for the next dial.
+func (p *peerEntry) hasNews() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.news || len(p.links) > 0
 }
 
 func (p *peerEntry) poke() {

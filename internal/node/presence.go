@@ -280,6 +280,10 @@ func (n *Node) noteHeartbeat(h *heartbeat) {
 	if p == nil {
 		return
 	}
+	n.book.sign(h.Key, h.Instance.Zone)
+	if n.book.advertised(h.Key, h.Addresses) {
+		p.heardOf()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.beat = h

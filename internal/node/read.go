@@ -104,6 +104,12 @@ func (l *link) take(ctx context.Context, k kind, b []byte) error {
 		return err
 	case kindHeartbeat:
 		return l.node.takeHeartbeat(ctx, l, b)
+	case kindRecords:
+		raws, err := decodeRecords(b)
+		if err == nil {
+			l.takeRecords(raws)
+		}
+		return err
 	case kindPing:
 		id, err := decodePing(b)
 		if err == nil {

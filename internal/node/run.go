@@ -50,6 +50,7 @@ func (n *Node) Run(ctx context.Context) error {
 	stop := n.allowSpawn(&net, netCtx)
 	err := n.openNetwork(netCtx, func(f func(context.Context) error) { work(&net, netCtx, f) })
 	if err == nil {
+		work(&cluster, clusterCtx, n.keepBook) // ends before the loop does, which takes its last word
 		if n.cfg.Cluster != nil {
 			work(&cluster, clusterCtx, n.runCluster)
 		}
@@ -166,6 +167,10 @@ func (n *Node) openNetwork(ctx context.Context, work func(func(context.Context) 
 	}
 	work(n.presence.run)
 	work(n.announceHeads)
+	work(n.watchAddresses)
+	if n.cfg.MDNS {
+		work(n.lookAround)
+	}
 	for _, p := range n.peers.all() {
 		n.keepDialling(p)
 	}

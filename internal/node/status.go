@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -55,14 +56,33 @@ func (n *Node) Status(ctx context.Context) (mesh.Status, error) {
 	return n.status(pic, n.list(pic)), nil
 }
 
-// Peers lists all other admitted nodes in the order of their keys.
+// Peers lists all other admitted nodes in the order of their keys, then those that were seen on the local network
+// and are not admitted.
 func (n *Node) Peers(ctx context.Context) ([]mesh.Peer, error) {
 	pic, err := n.look(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return n.list(pic), nil
+	return append(n.list(pic), n.neighbours()...), nil
 }
+
+// neighbours lists the nodes of this network id on the local network that are no members.
+func (n *Node) neighbours() []mesh.Peer {
+	found := n.lan.strangers(n.cfg.Now(), func(k keys.Public) bool { return n.peers.get(k) != nil })
+	out := make([]mesh.Peer, 0, len(found))
+	for _, k := range slices.SortedFunc(maps.Keys(found), keys.Public.Compare) {
+		s := found[k]
+		out = append(out, mesh.Peer{
+			Name: peerName(k), State: mesh.NotAdmitted, PublicKey: k.String(), PeerID: k.PeerID(),
+			Endpoints: append([]string{}, s.endpoints...), Since: timeOrNil(s.first), FirstSeen: timeOrNil(s.first),
+			LastSeen: timeOrNil(s.last), Reasons: []string{"SeenOnLAN"},
+		})
+	}
+	return out
+}
+
+// peerName stands for a zone that isn't known.
+func peerName(k keys.Public) string { return "peer-" + k.String()[:8] }
 
 // survey is for metrics: when the loop is too busy it goes without what only the loop knows.
 func (n *Node) survey(ctx context.Context) (mesh.Status, []mesh.Peer) {
@@ -228,7 +248,7 @@ func (n *Node) list(pic picture) []mesh.Peer {
 	out := make([]mesh.Peer, 0, len(all))
 	named := map[mesh.Zone]int{}
 	for _, p := range all {
-		q := p.describe(states[p.key], pic.zones[p.key])
+		q := p.describe(states[p.key], pic.zones[p.key], n.book)
 		if q.Zone != "" {
 			named[q.Zone]++
 			q.DeletesHeld = held[q.Zone]
@@ -246,14 +266,19 @@ func (n *Node) list(pic picture) []mesh.Peer {
 	return out
 }
 
-// describe fills in what one peer is known by. bound is the zone that the replica binds the key to.
-func (p *peerEntry) describe(m membership.Peer, bound mesh.Zone) mesh.Peer {
+// describe fills in what one peer is known by. bound is the zone that the replica binds the key to, b the address
+// book.
+func (p *peerEntry) describe(m membership.Peer, bound mesh.Zone, b *book) mesh.Peer {
+	seen, known := b.lastSeen(p.key), b.known(p.key)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	q := mesh.Peer{
 		Zone: cmp.Or(p.zone, bound), State: m.State, PublicKey: p.key.String(), PeerID: p.id.String(),
 		Endpoints: append([]string{}, p.endpoints...), Reasons: []string{string(m.Reason)},
 		TxBytes: p.tx, RxBytes: p.rx, LastError: p.lastErr,
+	}
+	if len(q.Endpoints) == 0 {
+		q.Endpoints = append(q.Endpoints, known...)
 	}
 	if q.State == "" {
 		q.State, q.Reasons = mesh.Unknown, []string{string(membership.NotHeardYet)}
@@ -266,6 +291,9 @@ func (p *peerEntry) describe(m membership.Peer, bound mesh.Zone) mesh.Peer {
 		q.Reasons = append(q.Reasons, "TwoInstances")
 	}
 	q.FirstSeen, q.LastSeen = timeOrNil(p.firstSeen), timeOrNil(p.lastSeen)
+	if p.lastSeen.IsZero() {
+		q.LastSeen = timeOrNil(seen) // in an earlier run
+	}
 	if m.Heard.After(p.lastSeen) {
 		q.LastSeen = timeOrNil(m.Heard)
 	}

@@ -41,7 +41,7 @@ func TestGossipCarriesPresenceAndOperationsBeyondNeighbours(t *testing.T) {
 	a.cfg.Nodes = append(a.cfg.Nodes, Peer{c.public(), c.zone(), nil})
 	c.cfg.Nodes = append(c.cfg.Nodes, Peer{a.public(), a.zone(), nil})
 	for _, m := range []*member{a, b, c} {
-		m.cfg.Gossip = true
+		m.cfg.Gossip, m.cfg.Records = true, false
 		m.start()
 	}
 	until(t, "heartbeats that rose prove life", func() bool { return a.stateOf(c) == mesh.Ready && c.stateOf(a) == mesh.Ready })

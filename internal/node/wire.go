@@ -30,23 +30,25 @@ const (
 	kindPing        kind = 25
 	kindPong        kind = 26
 	kindGoodbye     kind = 27
+	kindRecords     kind = 28
 )
 
 // Caps of the wire. A frame beyond the cap of its kind is refused when its length is read, before a byte of
 // it is kept.
 const (
-	maxFrame  = 16 << 20 // leaves room for growth; no frame of this version comes near it
-	maxHeader = 4 << 10  // an operation header has about 300 bytes
-	maxBody   = 4 << 20  // the largest body that may be published
-	maxHaves  = 4096     // logs in one Have: 512 zones with eight incarnations each
-	maxHeads  = 256      // announcements in one frame; more go into the next one
-	maxTrust  = 4096     // trust operations in one frame
-	trustBite = 1 << 20  // a frame of trust operations closes when it passes this
-	maxText   = 255      // bytes of any short text
-	maxBeat   = 6 << 10  // the largest heartbeat has 4.1 KiB, most have 400 bytes
-	opFrame   = maxHeader + maxBody + 64
-	haveFrame = 64 + maxHaves*(64+1+63+8+4+4+32+1+40)
-	headFrame = 64 + maxHeads*(64+1+63+8+4+32)
+	maxFrame    = 16 << 20 // leaves room for growth; no frame of this version comes near it
+	maxHeader   = 4 << 10  // an operation header has about 300 bytes
+	maxBody     = 4 << 20  // the largest body that may be published
+	maxHaves    = 4096     // logs in one Have: 512 zones with eight incarnations each
+	maxHeads    = 256      // announcements in one frame; more go into the next one
+	maxTrust    = 4096     // trust operations in one frame
+	trustBite   = 1 << 20  // a frame of trust operations closes when it passes this
+	maxText     = 255      // bytes of any short text
+	maxBeat     = 6 << 10  // the largest heartbeat has 4.1 KiB, most have 400 bytes
+	opFrame     = maxHeader + maxBody + 64
+	haveFrame   = 64 + maxHaves*(64+1+63+8+4+4+32+1+40)
+	headFrame   = 64 + maxHeads*(64+1+63+8+4+32)
+	recordFrame = 64 + recordBite + 4 + oplog.MaxRecord
 )
 
 // frameCap is the largest frame of a kind, counting the kind byte; 0 for kinds that this version doesn't know.
@@ -64,6 +66,8 @@ func frameCap(k kind) int {
 		return headFrame
 	case kindHeartbeat:
 		return maxBeat
+	case kindRecords:
+		return recordFrame
 	}
 	return 0
 }
