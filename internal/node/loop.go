@@ -68,15 +68,17 @@ type loop struct {
 	log     *slog.Logger
 	metrics *nodeMetrics
 
-	local   chan entry  // of the cluster and the operator; never closed
-	remote  chan entry  // of other nodes; never closed
-	asks    chan func() // read-only closures to run between two groups; never closed
+	local   chan entry    // of the cluster and the operator; never closed
+	remote  chan entry    // of other nodes; never closed
+	asks    chan func()   // read-only closures to run between two groups; never closed
+	begun   chan struct{} // closed after the first step
 	stopped chan struct{}
 
 	decided func(replica.Decision) // may be nil; must not block
 	view    atomic.Pointer[view]
 	publish func([]replica.Published) // must not block
 	request func([]keys.Public)       // must not block
+	members func([]replica.Member)    // those in force from now on; must not block
 
 	group  []entry
 	inputs []replica.Input
@@ -90,9 +92,11 @@ func newLoop(cfg *Config, c core, m *nodeMetrics) *loop {
 		local:   make(chan entry, localQueue),
 		remote:  make(chan entry, remoteQueue),
 		asks:    make(chan func(), askQueue),
+		begun:   make(chan struct{}),
 		stopped: make(chan struct{}),
 		publish: func([]replica.Published) {},
 		request: func([]keys.Public) {},
+		members: func([]replica.Member) {},
 	}
 	l.refresh(nil)
 	return l
@@ -107,6 +111,7 @@ func (l *loop) run(ctx context.Context) error {
 	if err := l.step(entry{in: replica.Tick{}}); err != nil {
 		return err
 	}
+	close(l.begun)
 	for {
 		l.arm(timer)
 		var err error
@@ -238,6 +243,9 @@ func (l *loop) carryOut(fx *replica.Effects) error {
 	if len(fx.Request) > 0 {
 		l.request(fx.Request)
 	}
+	if fx.Members != nil {
+		l.members(*fx.Members)
+	}
 	return nil
 }
 
@@ -322,6 +330,6 @@ func (l *loop) ask(ctx context.Context, f func()) error {
 // isEmpty reports whether a batch has nothing to persist, which saves two disk syncs.
 func isEmpty(b *oplog.Batch) bool {
 	return len(b.Rows)+len(b.Prune)+len(b.Logs)+len(b.DropLogs)+len(b.Claims)+len(b.DropClaims)+
-		len(b.Placed)+len(b.DropPlaced)+len(b.Trust)+len(b.Lost)+len(b.Evidence)+len(b.Bindings)+
+		len(b.Placed)+len(b.DropPlaced)+len(b.Trust)+len(b.DropTrust)+len(b.Lost)+len(b.Evidence)+len(b.Bindings)+
 		len(b.Brakes)+len(b.Acked)+len(b.Covers)+len(b.Invites)+len(b.DropInvites)+len(b.Contacts)+len(b.DropContacts) == 0 && b.Meta == nil
 }

@@ -143,6 +143,9 @@ func (m *Memory) Commit(b *Batch) error {
 	for _, t := range b.Trust {
 		d.trust[t.ID] = cloneTrust(t)
 	}
+	for _, id := range b.DropTrust {
+		delete(d.trust, id)
+	}
 	for _, l := range b.Lost {
 		d.addLost(l)
 	}

@@ -247,6 +247,7 @@ type Batch struct {
 	Placed       []Placed
 	DropPlaced   []mesh.ObjectKey
 	Trust        []TrustOp
+	DropTrust    []mesh.Hash
 	Lost         []LostRecord
 	Evidence     []Evidence
 	Bindings     []Binding

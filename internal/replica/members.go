@@ -3,6 +3,7 @@ package replica
 import (
 	"slices"
 
+	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/oplog"
@@ -71,23 +72,22 @@ func (r *Replica) mayAuthor(k keys.Public, z mesh.Zone) Reason {
 	case v.InConflict(k):
 		return RefusedConflict
 	}
-	if v.Zone(k) == z || v.Former(k, z) {
-		return ""
-	}
-	if v.Zone(k) != "" {
-		return RefusedZone
-	}
 	b, bound := r.bindings[k]
 	switch {
 	case bound && b.Conflict:
 		return RefusedZone
-	case bound && b.Zone == z:
+	case v.Zone(k) == z, v.Former(k, z), bound && b.Zone == z && v.Zone(k) == "":
 		return ""
-	case bound:
+	case bound && (v.Zone(k) == "" || v.Zone(k) == b.Zone):
 		// It signed for a second zone: it is bound to neither from now on. What was applied stays.
 		b.Conflict = true
 		r.bind(b)
 		r.report(Decision{Reason: IdentityClash, Zone: z, Peer: k})
+		if r.canSign() {
+			r.state(&event.Event{Kind: event.KindBind, Bind: &event.Bind{Key: k, Zone: z}}) // so that all hear of it
+		}
+		return RefusedZone
+	case v.Zone(k) != "":
 		return RefusedZone
 	case !r.admitted(k): // expelled before it ever spoke here, or for another zone
 		return RefusedRemoved

@@ -72,6 +72,8 @@ func (r *Replica) bootstraps() bool {
 // Waiting reports whether local changes are still only recorded, and why.
 func (r *Replica) Waiting() (bool, string) {
 	switch {
+	case !r.trust.view.Admitted(r.self):
+		return true, "this node's key was removed from the mesh"
 	case r.muted:
 		return true, "another live instance uses this node's key"
 	case !r.start.joined:

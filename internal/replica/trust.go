@@ -18,15 +18,13 @@ import (
 type trustState struct {
 	set    *trust.Set
 	view   *trust.View                 // in force
-	ops    map[mesh.Hash]oplog.TrustOp // of whatever the set holds, or waits for a use for
-	saved  map[mesh.Hash]struct{}      // those in the store
+	ops    map[mesh.Hash]oplog.TrustOp // of all statements that the set holds or sets aside
 	stated *trust.View                 // for which this node has stated what it admits and binds by itself
 }
 
 func newTrustState(self Member, local []Member) trustState {
 	t := trustState{
-		set: trust.NewSet(trust.Member{Key: self.Key, Zone: self.Zone}),
-		ops: make(map[mesh.Hash]oplog.TrustOp), saved: make(map[mesh.Hash]struct{}),
+		set: trust.NewSet(trust.Member{Key: self.Key, Zone: self.Zone}), ops: make(map[mesh.Hash]oplog.TrustOp),
 	}
 	t.set.SetLocal(trustMembers(local))
 	t.view = t.set.View()
@@ -41,19 +39,16 @@ func trustMembers(ms []Member) []trust.Member {
 	return out
 }
 
-// load takes in the stored operations, which may stand in any order: who admitted an author may come after it.
+// load takes in the stored operations.
 func (t *trustState) load(stored []oplog.TrustOp) {
-	for held := -1; held != len(t.set.Statements()); {
-		held = len(t.set.Statements())
-		for _, op := range stored {
-			if st, ok := statementOf(op); ok {
-				t.set.Add(st)
-				t.ops[op.ID] = op
-				t.saved[op.ID] = struct{}{}
-			}
+	var sts []trust.Statement
+	for _, op := range stored {
+		if st, ok := statementOf(op); ok {
+			sts = append(sts, st)
+			t.ops[op.ID] = op
 		}
 	}
-	t.set.Changes()
+	t.set.Load(sts)
 	t.view = t.set.View()
 }
 
@@ -85,28 +80,27 @@ func (r *Replica) keepTrust(op oplog.TrustOp) Reason {
 		return RefusedUnreadable
 	}
 	outcome := r.trust.set.Add(st)
-	if outcome == trust.Full {
+	if outcome == trust.Full || outcome == trust.Refused {
 		return RefusedTrust
 	}
 	r.trust.ops[op.ID] = op
 	r.trustChanged()
 	if outcome == trust.Waiting {
-		if _, taken := r.trust.saved[op.ID]; !taken {
-			return RefusedNotAdmitted
-		}
+		return RefusedNotAdmitted
 	}
 	return ""
 }
 
 // trustChanged brings everything that follows from the trust set up to date.
 func (r *Replica) trustChanged() {
-	taken, _ := r.trust.set.Changes() // what lost its author stays stored: it counts again once that one is back
+	taken, dropped := r.trust.set.Changes()
 	for _, st := range taken {
-		if _, saved := r.trust.saved[st.ID]; !saved {
-			r.trust.saved[st.ID] = struct{}{}
-			r.fx.Persist.Trust = append(r.fx.Persist.Trust, r.trust.ops[st.ID])
-		}
+		r.fx.Persist.Trust = append(r.fx.Persist.Trust, r.trust.ops[st.ID])
 	}
+	for _, id := range dropped {
+		delete(r.trust.ops, id)
+	}
+	r.fx.Persist.DropTrust = append(r.fx.Persist.DropTrust, dropped...)
 	before, now := r.trust.view, r.trust.set.View()
 	if before == now {
 		return

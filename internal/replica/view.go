@@ -309,6 +309,7 @@ func (r *Replica) Findings() []mesh.Finding {
 	if r.muted {
 		add("key.instance", "fail", "", "another live instance uses this node's key; this one has stopped publishing", "stop one of the two")
 	}
+	out = append(out, r.trustFindings()...)
 	for _, l := range r.sortedLogs() {
 		if l.Frozen && !r.whollyCovered(l.Key, l.Instance.Incarnation) {
 			add("log.fork", "fail", string(l.Instance.Zone), "its key signed two histories; its log is frozen until a new one covers it", "mesh log verify "+string(l.Instance.Zone))

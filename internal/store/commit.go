@@ -97,6 +97,9 @@ func (s *Store) apply(tx *bbolt.Tx, b *oplog.Batch) error {
 	for i := range b.Trust {
 		p.put(bucketTrust, func(k *writer) { k.hash(b.Trust[i].ID) }, func(v *writer) { v.trust(&b.Trust[i]) })
 	}
+	for _, id := range b.DropTrust {
+		p.drop(bucketTrust, func(k *writer) { k.hash(id) })
+	}
 	if p.err == nil && len(b.Lost) > 0 {
 		p.err = s.putLost(tx, b.Lost)
 	}

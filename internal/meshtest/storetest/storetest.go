@@ -181,6 +181,7 @@ func testEmpty(t *testing.T, s Store, reopen func(Store) Store) {
 func testRecords(t *testing.T, s Store, reopen func(Store) Store) {
 	meta := filled[oplog.Meta]()
 	full := filled[oplog.Log]()
+	full.Cut = nil // follows from the trust set
 	bare := oplog.Log{Key: Log(9, 1), Instance: mesh.Instance{Zone: "zone9", Incarnation: 1}}
 	limited := bare
 	limited.Key = Log(9, 2)
@@ -574,11 +575,13 @@ func testJoining(t *testing.T, s Store, reopen func(Store) Store) {
 	slices.SortFunc(want, func(a, b oplog.Contact) int { return a.Key.Compare(b.Key) })
 	equal(t, "contacts", x.Contacts, want)
 
-	commit(t, s, &oplog.Batch{DropInvites: []string{other.ID, "unknown1"}, DropContacts: []keys.Public{inviter.Key, key(9)}})
+	commit(t, s, &oplog.Batch{Trust: []oplog.TrustOp{{ID: mesh.Hash{1}, Header: []byte("h")}, {ID: mesh.Hash{2}, Header: []byte("h")}}, DropTrust: []mesh.Hash{{2}, {3}},
+		DropInvites: []string{other.ID, "unknown1"}, DropContacts: []keys.Public{inviter.Key, key(9)}})
 	s = reopen(s)
 	x = load(t, s)
 	equal(t, "invites", x.Invites, []oplog.Invite{invite})
 	equal(t, "contacts", x.Contacts, []oplog.Contact{contact})
+	equal(t, "trust", len(x.Trust), 1)
 	// Drops come after writes in a batch.
 	commit(t, s, &oplog.Batch{Invites: []oplog.Invite{other}, DropInvites: []string{other.ID, invite.ID},
 		Contacts: []oplog.Contact{inviter}, DropContacts: []keys.Public{inviter.Key, contact.Key}})
