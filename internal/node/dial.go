@@ -27,8 +27,8 @@ const (
 	// stableAfter is how long a link must have lived for the next dial to come without a pause. A peer that
 	// doesn't admit us accepts connections and drops them at once.
 	stableAfter = 10 * time.Second
-	// resolveTimeout bounds how long names of endpoints hold up those that are addresses.
-	resolveTimeout = 5 * time.Second
+	// nameTimeout bounds how long names of endpoints hold up those that are addresses.
+	nameTimeout = 5 * time.Second
 )
 
 // keepLinked dials a peer whenever no link to it is up.
@@ -154,7 +154,7 @@ func (n *Node) addrsFor(ctx context.Context, p *peerEntry, endpoints []string) (
 	if len(endpoints) == 0 {
 		return nil, errNoEndpoint
 	}
-	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	ctx, cancel := context.WithTimeout(ctx, nameTimeout)
 	defer cancel()
 	found, errs := make([][]netip.AddrPort, len(endpoints)), make([]error, len(endpoints))
 	var wg sync.WaitGroup
