@@ -102,7 +102,7 @@ log_level (flag -l) says what is logged:
   =TRACE                     everything at TRACE
   mesh=DEBUG,libp2p=WARN     each target at its level; others at WARN
 
-Levels, in any case: OFF ERROR WARN INFO DEBUG TRACE. Targets are dotted and the longest prefix wins. There are mesh.net, mesh.sync, mesh.merge, mesh.kube, mesh.log, mesh.http, libp2p and quic.`
+Levels, in any case: OFF ERROR WARN INFO DEBUG TRACE. Targets are dotted and the longest prefix wins. There are mesh.net, mesh.join, mesh.sync, mesh.merge, mesh.kube, mesh.log, mesh.http, libp2p and quic.`
 }
 
 func outputTopic() string {

@@ -23,6 +23,7 @@ type Target string
 const (
 	Mesh   Target = "mesh"        // the node as a whole: start, stop, configuration
 	Net    Target = "mesh.net"    // connections, gossip, presence
+	Join   Target = "mesh.join"   // who is admitted, and who is not
 	Sync   Target = "mesh.sync"   // log sync with peers
 	Merge  Target = "mesh.merge"  // what became of claims: conflicts, held deletions
 	Log    Target = "mesh.log"    // operations, logs and their store
@@ -37,7 +38,7 @@ const (
 	Go Target = "go" // whatever uses the standard library's loggers
 )
 
-var targets = []Target{Mesh, Net, Sync, Merge, Log, Folder, Kube, HTTP, Libp2p, Quic, ClientGo, Go}
+var targets = []Target{Mesh, Net, Join, Sync, Merge, Log, Folder, Kube, HTTP, Libp2p, Quic, ClientGo, Go}
 
 var levelNames = []string{"OFF", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"}
 

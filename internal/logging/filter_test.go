@@ -50,7 +50,7 @@ func TestFilterRefusals(t *testing.T) {
 		{"INFOO", `log filter: "INFOO" is no level; want OFF, ERROR, WARN, INFO, DEBUG, TRACE; did you mean "INFO"?`},
 		{"warning", `did you mean "WARN"?`},
 		{"mesh=DEBG", `"DEBG" is no level; want OFF, ERROR, WARN, INFO, DEBUG, TRACE; did you mean "DEBUG"?`},
-		{"mesh.snyc=DEBUG", `"mesh.snyc" is no target; want one of mesh, mesh.net, mesh.sync, mesh.merge, mesh.log, mesh.folder, mesh.kube, mesh.http, libp2p, quic, client-go, go; did you mean "mesh.sync"?`},
+		{"mesh.snyc=DEBUG", `"mesh.snyc" is no target; want one of mesh, mesh.net, mesh.join, mesh.sync, mesh.merge, mesh.log, mesh.folder, mesh.kube, mesh.http, libp2p, quic, client-go, go; did you mean "mesh.sync"?`},
 		{"Mesh=DEBUG", `did you mean "mesh"?`},
 		{"libp2p.=DEBUG", `"libp2p." is no target`},
 		{"mesh=", `"" is no level`},

@@ -87,6 +87,13 @@ func samples() []sample {
 		{"Ping", encodePing(7), again(decodePing, encodePing)},
 		{"Pong", encodePong(pongMsg{7, 8}), again(decodePong, encodePong)},
 		{"Goodbye", encodeGoodbye("stopping"), again(decodeGoodbye, encodeGoodbye)},
+		{"Redeem", encodeRedeem(redeemMsg{true, []uint16{1}, "0.4.0", "n", "k7q2m9xd", [16]byte{0xcc}, "west"}), again(decodeRedeem, encodeRedeem)},
+		{"Granted", encodeGranted(grantMsg{"west", "east", []opMsg{{[]byte{1, 2}, []byte{3}}},
+			[]contactMsg{{testKey(2).Public(), "north", []string{"h:1", "[::1]:2"}}, {testKey(3).Public(), "", nil}}}), again(decodeGranted, encodeGranted)},
+		{"Denied", encodeDenied(denialMsg{"used", "no", testKey(2).Public()}), again(decodeDenied, encodeDenied)},
+		{"Ack", encodeAck(), again(decodeNothing, func(struct{}) []byte { return encodeAck() })},
+		{"Present", encodePresent(presentMsg{"meshhand1_", []opMsg{{[]byte{1, 2}, []byte{3}}}}), again(decodePresent, encodePresent)},
+		{"Accepted", encodeAccepted(), again(decodeNothing, func(struct{}) []byte { return encodeAccepted() })},
 		{"Records", records, again(decodeRecords, func(raws [][]byte) []byte {
 			b, _ := encodeRecords(raws)
 			return b

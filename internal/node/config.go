@@ -14,6 +14,7 @@ import (
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/oplog"
 	"dcp.hiro.io/mesh/internal/replica"
+	"dcp.hiro.io/mesh/internal/token"
 )
 
 // Peer is another node as it is configured, and thereby admitted.
@@ -61,7 +62,12 @@ type Config struct {
 	// block. Nil: nobody is told.
 	Decided func(replica.Decision)
 
+	// HandOver is the statement that the zone of a former key goes to Key (token.HandOver); it is presented to
+	// peers that don't admit Key. Empty: none.
+	HandOver string
+
 	Logger     *slog.Logger          // nil: none
+	JoinLogger *slog.Logger          // of who joins; nil: Logger
 	Registerer prometheus.Registerer // nil: no metrics are registered
 	Now        func() time.Time      // nil: time.Now
 }
@@ -130,6 +136,13 @@ func (c *Config) validate() error {
 	}
 	if c.Store == nil {
 		bad("store: missing")
+	}
+	if c.HandOver != "" {
+		if h, err := token.ParseHandOver(c.HandOver); err != nil {
+			bad("hand-over: %w", err)
+		} else if !c.Key.IsZero() && h.To != c.Key.Public() {
+			bad("hand-over: it is for key %s, not for this node's", h.To.Short())
+		}
 	}
 	errs = append(errs, c.validateNodes())
 	return errors.Join(errs...)

@@ -66,6 +66,10 @@ func (n *Node) keepLinked(ctx context.Context, p *peerEntry) {
 		if err := n.dial(ctx, p); err != nil && ctx.Err() == nil {
 			p.failed(err)
 			n.log.Debug("dial", "peer", p.key, "err", err)
+			if wantsPapers(err) && n.introduce(ctx, p) {
+				pause = 0
+				continue
+			}
 		}
 		if !p.linked() {
 			pause = nextPause(pause)

@@ -11,17 +11,21 @@ import (
 )
 
 // gater admits connections by key. It only keeps strangers from costing us anything: a dialler that it
-// refuses may believe for a moment to be connected, so what counts as admitted is decided by the hello.
+// refuses may believe for a moment to be connected, so what counts as admitted is decided by the hello. We
+// connect to admitted keys only; of the others a few at a time may connect to us, for the join protocol.
 type gater struct {
 	open    bool // admit every key
 	allowed atomic.Pointer[map[peer.ID]struct{}]
-	refused func(p peer.ID, remote ma.Multiaddr) // an inbound stranger; called from libp2p's goroutines
+	// Of an inbound connection of a stranger, called from libp2p's goroutines: whether there is room for one, and
+	// whether this one is let in. Nil: no stranger is.
+	room func(peer.ID, ma.Multiaddr) bool
+	let  func(network.Conn) bool
 }
 
 var _ connmgr.ConnectionGater = (*gater)(nil)
 
-func newGater(open bool, refused func(peer.ID, ma.Multiaddr)) *gater {
-	g := &gater{open: open, refused: refused}
+func newGater(open bool) *gater {
+	g := &gater{open: open}
 	g.set(nil)
 	return g
 }
@@ -51,14 +55,10 @@ func (g *gater) InterceptAccept(network.ConnMultiaddrs) bool { return true }
 
 // InterceptSecured is the hook that knows the authenticated key of an inbound connection.
 func (g *gater) InterceptSecured(d network.Direction, p peer.ID, c network.ConnMultiaddrs) bool {
-	if g.admits(p) {
-		return true
-	}
-	if d == network.DirInbound {
-		g.refused(p, c.RemoteMultiaddr())
-	}
-	return false
+	return g.admits(p) || d == network.DirInbound && g.room != nil && g.room(p, c.RemoteMultiaddr())
 }
 
-// InterceptUpgraded has nothing to add.
-func (g *gater) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }
+// InterceptUpgraded is the hook that has the connection itself.
+func (g *gater) InterceptUpgraded(c network.Conn) (bool, control.DisconnectReason) {
+	return g.admits(c.RemotePeer()) || c.Stat().Direction == network.DirInbound && g.let != nil && g.let(c), 0
+}

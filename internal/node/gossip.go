@@ -2,10 +2,13 @@ package node
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
@@ -59,7 +62,7 @@ func newGossip(ctx context.Context, n *Node) (*gossip, error) {
 			InvalidMessageDeliveriesWeight: -10, InvalidMessageDeliveriesDecay: 0.97,
 		}},
 	}
-	ps, err := pubsub.NewGossipSub(ctx, n.host,
+	ps, err := pubsub.NewGossipSub(ctx, insiders{n.host, n},
 		pubsub.WithGossipSubProtocols([]protocol.ID{v12, v11}, feature),
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign),
 		pubsub.WithNoAuthor(),
@@ -90,6 +93,34 @@ func newGossip(ctx context.Context, n *Node) (*gossip, error) {
 		return nil, err
 	}
 	return &gossip{topic, sub}, nil
+}
+
+// insiders is the host as gossip is shown it: libp2p tells gossip of every connection, and gossip would greet
+// strangers, and listen to them.
+type insiders struct {
+	host.Host
+	n *Node
+}
+
+// errStranger tells gossip that there is nobody to talk to.
+var errStranger = errors.New("the peer is not admitted")
+
+func (h insiders) NewStream(ctx context.Context, p peer.ID, ids ...protocol.ID) (network.Stream, error) {
+	if !h.n.gater.admits(p) {
+		return nil, errStranger
+	}
+	return h.Host.NewStream(ctx, p, ids...)
+}
+
+func (h insiders) SetStreamHandler(id protocol.ID, handle network.StreamHandler) {
+	h.Host.SetStreamHandler(id, func(s network.Stream) {
+		if h.n.isStranger(s.Conn()) {
+			h.n.metrics.refused(refusedNotAdmitted)
+			_ = s.ResetWithError(codeNotAdmitted)
+			return
+		}
+		handle(s)
+	})
 }
 
 // gossipScores ends connections to peers that gossip rubbish: a low score alone leaves them up.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,6 +39,11 @@ type chains struct {
 	store *oplog.Memory
 
 	onChange func() // called after each operation that was taken from elsewhere; may be nil
+	admits   []replica.Member
+	joined   map[keys.Public]mesh.Zone          // by invitation, by what was presented, by hand-over
+	former   map[keys.Public]bool               // handed over or removed
+	judge    func(replica.Redeem) replica.Grant // nil: no invitation is known
+	papers   []oplog.TrustOp
 
 	mu       sync.Mutex
 	compared map[keys.Public]int
@@ -48,6 +54,7 @@ type chains struct {
 
 func newChains(key keys.Private, zone mesh.Zone, store *oplog.Memory) *chains {
 	c := &chains{key: key, inst: mesh.Instance{Zone: zone, Incarnation: 1000}, store: store,
+		joined: map[keys.Public]mesh.Zone{}, former: map[keys.Public]bool{},
 		logs: map[mesh.LogKey]oplog.Log{}, compared: map[keys.Public]int{}, haves: map[keys.Public]int{}}
 	idx, _ := store.Load() // memory doesn't fail
 	for _, l := range idx.Logs {
@@ -61,9 +68,14 @@ func (c *chains) ownLog() mesh.LogKey {
 }
 
 func (c *chains) sign(in replica.Local) *operation.Operation {
+	return c.state(&event.Event{Kind: event.KindUpdate, Update: &event.Update{
+		Object: in.Object, Payload: in.Payload, Version: mesh.Version(c.logs[c.ownLog()].Next + 1), Epoch: 1, Birth: 1}})
+}
+
+func (c *chains) state(ev *event.Event) *operation.Operation {
 	l := c.logs[c.ownLog()]
-	body, err := event.Encode(&event.Event{Instance: c.inst, Kind: event.KindUpdate, Update: &event.Update{
-		Object: in.Object, Payload: in.Payload, Version: mesh.Version(l.Next + 1), Epoch: 1, Birth: 1}})
+	ev.Instance = c.inst
+	body, err := event.Encode(ev)
 	if err != nil {
 		panic(err)
 	}
@@ -110,6 +122,28 @@ func (c *chains) Step(_ time.Time, inputs ...replica.Input) (fx replica.Effects,
 			c.compared[in.From]++
 		case replica.Mute:
 			c.muted = in.On
+		case replica.Members:
+			c.admits = in.Nodes
+			fx.Members = c.inForce()
+		case replica.Redeemed:
+			if g := c.grant(in.Redeem); g.Denial == "" {
+				if _, twice := c.joined[in.Key]; !twice {
+					accept(c.state(&event.Event{Kind: event.KindAdmit, Admit: &event.Admit{Key: in.Key, Zone: g.Zone}}), c.inst, c.key.Public())
+				}
+				c.joined[in.Key] = g.Zone
+				fx.Members = c.inForce()
+			}
+		case replica.ArrivedTrust:
+			if a := in.Event.Admit; a != nil {
+				c.joined[a.Key] = a.Zone
+				fx.Members = c.inForce()
+			}
+		case replica.HandedOver:
+			c.joined[in.To], c.former[in.From] = c.zoneOf(in.From), true
+			fx.Members = c.inForce()
+		case replica.Expel:
+			c.former[in.Key] = true
+			fx.Members = c.inForce()
 		}
 		if _, tick := in.(replica.Tick); !tick {
 			c.inputs = append(c.inputs, in)
@@ -119,6 +153,68 @@ func (c *chains) Step(_ time.Time, inputs ...replica.Input) (fx replica.Effects,
 		fx.Persist.Logs = append(fx.Persist.Logs, c.logs[k])
 	}
 	return fx, nil
+}
+
+func (c *chains) inForce() *[]replica.Member {
+	var out []replica.Member
+	for _, m := range c.admits {
+		if !c.former[m.Key] {
+			out = append(out, m)
+		}
+	}
+	for k, z := range c.joined {
+		if !c.former[k] && !slices.ContainsFunc(out, func(m replica.Member) bool { return m.Key == k }) {
+			out = append(out, replica.Member{Key: k, Zone: z})
+		}
+	}
+	return &out
+}
+
+func (c *chains) grant(q replica.Redeem) replica.Grant {
+	if c.judge == nil {
+		return replica.Grant{Denial: replica.DenialUnknown}
+	}
+	return c.judge(q)
+}
+
+func (c *chains) Redemption(_ time.Time, q replica.Redeem) replica.Grant {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	g := c.grant(q)
+	if _, in := c.joined[q.Key]; g.Denial == "" && !in {
+		g.Denial = replica.DenialNotYet
+		return g
+	}
+	rows, _ := c.store.Rows(c.ownLog(), 0, c.logs[c.ownLog()].Next, 1<<20) // memory doesn't fail
+	for _, r := range rows {
+		if ev, err := event.Decode(r.Body); g.Denial == "" && err == nil && ev.Admit != nil && ev.Admit.Key == q.Key {
+			g.Trust = append(g.Trust, oplog.TrustOp{ID: r.ID, Header: r.Header, Body: r.Body})
+		}
+	}
+	return g
+}
+
+func (c *chains) Invites() []oplog.Invite { return nil }
+
+func (c *chains) Credentials() []oplog.TrustOp {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.papers
+}
+
+func (c *chains) ZoneOf(k keys.Public) mesh.Zone {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.zoneOf(k)
+}
+
+func (c *chains) zoneOf(k keys.Public) mesh.Zone {
+	for _, m := range *c.inForce() {
+		if m.Key == k {
+			return m.Zone
+		}
+	}
+	return ""
 }
 
 func (c *chains) Deadline() time.Time           { return time.Time{} }
@@ -169,6 +265,10 @@ type member struct {
 	cfg   Config
 	log   *safeBuffer
 	stop  func() // returns when Run has
+
+	before func(*Node)                        // called before Run; may be nil
+	judge  func(replica.Redeem) replica.Grant // of the core; may be nil
+	papers []oplog.TrustOp                    // of the core
 }
 
 // newMember prepares node i of zone z<i>, listening on a loopback port of its own.
@@ -208,6 +308,7 @@ func (m *member) start() {
 		m.t.Fatal(err)
 	}
 	m.core = newChains(m.key, m.zone(), m.store)
+	m.core.admits, m.core.judge, m.core.papers = m.cfg.Replica.Members, m.judge, m.papers
 	m.startNode(func() (*Node, error) { return newNode(m.cfg, m.core, m.contacts()) })
 }
 
@@ -222,6 +323,9 @@ func (m *member) startNode(build func() (*Node, error)) {
 	var err error
 	if m.node, err = build(); err != nil {
 		m.t.Fatal(err)
+	}
+	if m.before != nil {
+		m.before(m.node)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

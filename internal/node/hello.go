@@ -57,10 +57,7 @@ type refusalMsg struct {
 func (r refusalMsg) Error() string { return fmt.Sprintf("refused (%s): %s", r.Reason, r.Text) }
 
 func encodeHello(h hello) []byte {
-	b := append(begin(kindHello), byte(len(h.Versions)))
-	for _, v := range h.Versions {
-		b = be.AppendUint16(b, v)
-	}
+	b := appendVersions(begin(kindHello), h.Versions)
 	b = appendText(b, h.Software)
 	b = appendText(b, string(h.Network))
 	b = appendText(b, string(h.Instance.Zone))
@@ -71,14 +68,7 @@ func encodeHello(h hello) []byte {
 
 func decodeHello(b []byte) (hello, error) {
 	p := parser{b: b}
-	var h hello
-	n := p.u8()
-	if n == 0 || n > maxVersions {
-		return h, malformed("%d protocol versions", n)
-	}
-	for range n {
-		h.Versions = append(h.Versions, p.u16())
-	}
+	h := hello{Versions: p.versions()}
 	h.Software = p.text()
 	h.Network = mesh.NetworkID(p.text())
 	h.Instance.Zone = p.zone()
@@ -99,8 +89,11 @@ func decodeRefusal(b []byte) (refusalMsg, error) {
 
 // protocolIDs carry the network id, so that nodes of different networks have nothing to say to each other.
 func protocolIDs(n mesh.NetworkID) (helloID, syncID protocol.ID) {
-	h := mesh.Sum([]byte(n)).String()[:16]
-	return protocol.ID("/mesh/" + h + "/hello/1.0.0"), protocol.ID("/mesh/" + h + "/sync/1.0.0")
+	return protocolOf(n, "hello"), protocolOf(n, "sync")
+}
+
+func protocolOf(n mesh.NetworkID, name string) protocol.ID {
+	return protocol.ID("/mesh/" + mesh.Sum([]byte(n)).String()[:16] + "/" + name + "/1.0.0")
 }
 
 // openStream opens a stream of a protocol on one particular connection.
@@ -233,7 +226,11 @@ func (n *Node) hearHello(s network.Stream) error {
 		n.metrics.refused(refusalOf(err))
 		return err
 	}
-	if no := n.judge(key, h); no != nil {
+	no := n.judge(key, h)
+	if no == nil && n.isStranger(s.Conn()) {
+		no = &refusalMsg{refusedNotAdmitted, "admitted since this connection was opened: connect anew"}
+	}
+	if no != nil {
 		n.metrics.refused(no.Reason)
 		n.log.Warn("refused a hello", "peer", key, "zone", string(h.Instance.Zone), "reason", string(no.Reason), "detail", no.Text)
 		if p := n.peers.get(key); p != nil {

@@ -14,7 +14,7 @@ func TestManyPeersBehindOneAddress(t *testing.T) {
 	for _, from := range []string{"/ip4/203.0.113.7/tcp/1", "/ip6/2001:db8::7/tcp/1", "/ip4/203.0.113.7/udp/1/quic-v1"} {
 		cfg := DefaultConfig()
 		cfg.Key = testKey(1)
-		h, err := newHost(&cfg, newGater(true, nil))
+		h, err := newHost(&cfg, newGater(true))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,6 +22,7 @@ type core interface {
 	TrustDigest() mesh.Hash
 	Trust() []oplog.TrustOp
 	Incarnation() mesh.Incarnation
+	ledger
 }
 
 const (

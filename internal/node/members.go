@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,6 +34,138 @@ func membershipMembers(nodes []Peer) []membership.Member {
 	return out
 }
 
+// inForce hands the members over from the loop, which must not wait, to the goroutine that acts on them. Only
+// the newest set counts.
+type inForce struct {
+	wake chan struct{} // capacity 1, never closed: there is a set to act on
+
+	mu      sync.Mutex
+	newest  *[]replica.Member // not acted on yet
+	changed chan struct{}     // closed and replaced when a set was acted on
+}
+
+func newInForce() *inForce {
+	return &inForce{wake: make(chan struct{}, 1), changed: make(chan struct{})}
+}
+
+// tell is called by the loop.
+func (f *inForce) tell(ms []replica.Member) {
+	f.mu.Lock()
+	f.newest = &ms
+	f.mu.Unlock()
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (f *inForce) take() *[]replica.Member {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	ms := f.newest
+	f.newest = nil
+	return ms
+}
+
+// done wakes everybody who waits for a change.
+func (f *inForce) done() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// next is closed when another set was acted on.
+func (f *inForce) next() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.changed
+}
+
+// keepMembers acts on every set of members that the loop names, until ctx ends.
+func (n *Node) keepMembers(ctx context.Context) error {
+	for {
+		select {
+		case <-n.inForce.wake:
+			n.takeMembers()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// takeMembers acts on the newest set, if there is one.
+func (n *Node) takeMembers() {
+	if ms := n.inForce.take(); ms != nil {
+		n.enforce(*ms)
+	}
+}
+
+// enforce makes a set of members the one that registry, gater and failure detector know, and disconnects whoever
+// is not among them any more.
+func (n *Node) enforce(ms []replica.Member) {
+	n.members.Lock()
+	defer n.members.Unlock()
+	keep := make(map[keys.Public]bool, len(ms))
+	for _, m := range ms {
+		keep[m.Key] = true
+		if err := n.addPeer(Peer{m.Key, m.Zone, n.local[m.Key].Endpoints}); err != nil {
+			n.log.Error("a member has no usable key", "peer", m.Key, "err", err)
+		}
+	}
+	var gone []*peerEntry
+	for _, p := range n.peers.all() {
+		if !keep[p.key] {
+			gone = append(gone, p)
+			n.peers.drop(p.key)
+		}
+	}
+	n.gater.set(n.peerIDs())
+	n.knowMembers()
+	n.presence.setMembers(membershipMembers(n.nodes()))
+	for _, p := range gone {
+		p.mu.Lock()
+		if p.stop != nil {
+			p.stop()
+		}
+		p.mu.Unlock()
+		n.log.Info("a peer is no member any more", "peer", p.key, "zone", string(p.boundZone()))
+		if n.host != nil {
+			_ = n.host.Network().ClosePeer(p.id) // the gater only looks at new connections
+		}
+	}
+	for _, p := range n.peers.all() {
+		n.keepDialling(p)
+	}
+	n.inForce.done()
+}
+
+// isMember reports whether a key is a member in force, with all that follows from it done.
+func (n *Node) isMember(key keys.Public) bool {
+	n.members.Lock()
+	defer n.members.Unlock()
+	return n.peers.get(key) != nil
+}
+
+// awaitMember waits until a key is a member in force, and reports whether it is.
+func (n *Node) awaitMember(ctx context.Context, key keys.Public, limit time.Duration) bool {
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	for {
+		next := n.inForce.next()
+		if n.isMember(key) {
+			return true
+		}
+		select {
+		case <-next:
+		case <-t.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
 // nodes lists the members as they are now.
 func (n *Node) nodes() []Peer {
 	var out []Peer
@@ -51,8 +185,8 @@ func (n *Node) peerIDs() []peer.ID {
 	return out
 }
 
-// addPeer enters a configured peer or changes the one that is there. Our own key in the list is no mistake:
-// one list may serve all nodes.
+// addPeer enters a member or changes the one that is there. Our own key in the list is no mistake: one list may
+// serve all nodes.
 func (n *Node) addPeer(c Peer) error {
 	if c.Key == n.self {
 		return nil
@@ -67,8 +201,8 @@ func (n *Node) addPeer(c Peer) error {
 	return nil
 }
 
-// SetNodes replaces the configured peers. Who is not among them any more is disconnected; its operations
-// stay.
+// SetNodes replaces this node's own admissions, and the endpoints of those that they name. Who is a member by
+// no other admission either is disconnected; its operations stay.
 func (n *Node) SetNodes(ctx context.Context, nodes []Peer) error {
 	check := Config{Nodes: nodes}
 	if err := check.validateNodes(); err != nil {
@@ -77,62 +211,61 @@ func (n *Node) SetNodes(ctx context.Context, nodes []Peer) error {
 	nodes = withInviters(nodes, n.book.inviters())
 	n.members.Lock()
 	defer n.members.Unlock()
-	keep := map[keys.Public]bool{}
-	for _, p := range nodes {
-		keep[p.Key] = true
-		if err := n.addPeer(p); err != nil {
-			return err
-		}
-	}
-	var gone []*peerEntry
+	n.local = localAdmissions(nodes, n.self)
 	for _, p := range n.peers.all() {
-		if !keep[p.key] {
-			gone = append(gone, p)
-			n.peers.drop(p.key)
-		}
-	}
-	if err := n.membersChanged(ctx); err != nil {
-		return err
-	}
-	for _, p := range gone {
 		p.mu.Lock()
-		if p.stop != nil {
-			p.stop()
-		}
+		p.endpoints = n.local[p.key].Endpoints
 		p.mu.Unlock()
-		if n.host != nil && n.Ready() {
-			_ = n.host.Network().ClosePeer(p.id) // the gater only looks at new connections
+	}
+	return n.tellAdmissions(ctx)
+}
+
+// localAdmissions is the table of configured peers.
+func localAdmissions(nodes []Peer, self keys.Public) map[keys.Public]Peer {
+	m := make(map[keys.Public]Peer, len(nodes))
+	for _, p := range nodes {
+		if p.Key != self {
+			m[p.Key] = p
 		}
 	}
-	for _, p := range n.peers.all() {
-		n.keepDialling(p)
+	return m
+}
+
+// tellAdmissions hands this node's own admissions to the replica, which names the members that follow.
+func (n *Node) tellAdmissions(ctx context.Context) error {
+	ms := make([]replica.Member, 0, len(n.local))
+	for _, k := range slices.SortedFunc(maps.Keys(n.local), keys.Public.Compare) {
+		ms = append(ms, replica.Member{Key: k, Zone: n.local[k].Zone})
 	}
-	return nil
+	return n.loop.put(ctx, n.loop.local, entry{in: replica.Members{Nodes: ms}})
 }
 
-// membersChanged tells gater, failure detector and replica.
-func (n *Node) membersChanged(ctx context.Context) error {
-	n.gater.set(n.peerIDs())
-	n.knowMembers()
-	nodes := n.nodes()
-	n.presence.setMembers(membershipMembers(nodes))
-	return n.loop.put(ctx, n.loop.local, entry{in: replica.Members{Nodes: replicaMembers(nodes, n.self)}})
-}
+// admitPatience is how long a hello in an open mesh waits for its sender to become a member.
+const admitPatience = 5 * time.Second
 
-// admit makes a member of a key that said hello in an open mesh; nil when there are too many.
+// admit makes a member of a key that said hello in an open mesh; nil when there are too many, or when the mesh
+// has removed it.
 func (n *Node) admit(key keys.Public) *peerEntry {
-	n.members.Lock()
-	defer n.members.Unlock()
-	if n.peers.len() >= maxNodes {
+	ctx, cancel := context.WithTimeout(context.Background(), admitPatience)
+	defer cancel()
+	if !n.admitLocally(ctx, key) || !n.awaitMember(ctx, key, admitPatience) {
 		return nil
 	}
-	p, added, err := n.peers.add(key)
-	if err != nil || !added {
-		return p
+	return n.peers.get(key)
+}
+
+func (n *Node) admitLocally(ctx context.Context, key keys.Public) bool {
+	n.members.Lock()
+	defer n.members.Unlock()
+	if _, known := n.local[key]; known {
+		return true
 	}
+	if len(n.local) >= maxNodes {
+		return false
+	}
+	n.local[key] = Peer{Key: key}
 	n.log.Warn("admitted a key because admission is open", "peer", key)
-	n.start(func(ctx context.Context) { _ = n.membersChanged(ctx) }) // fails only when we stop
-	return p
+	return n.tellAdmissions(ctx) == nil
 }
 
 // keepDialling starts the dialler of a peer unless it runs.

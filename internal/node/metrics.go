@@ -46,6 +46,7 @@ const (
 	componentNet  = "net"
 	componentSync = "sync"
 	componentLog  = "log"
+	componentJoin = "join"
 )
 
 // nodeMetrics counts what happens; what merely is, statusCollector reads when it is asked.
@@ -57,6 +58,7 @@ type nodeMetrics struct {
 	forks             prometheus.Counter
 	snapshots         *prometheus.CounterVec // result
 	membershipChanges prometheus.Counter
+	redeemedTotal     *prometheus.CounterVec // result
 
 	mu    sync.Mutex
 	zones map[mesh.Zone]struct{}
@@ -78,6 +80,7 @@ func newMetrics(reg prometheus.Registerer) (*nodeMetrics, error) {
 		forks:             counter("mesh_log_forks_total", "Logs found to have two histories."),
 		snapshots:         vector("mesh_snapshots_total", "Snapshots, by result.", "result"),
 		membershipChanges: counter("mesh_membership_changes_total", "Changes of a peer's state."),
+		redeemedTotal:     vector("mesh_invites_redeemed_total", "Requests to redeem an invite, by result.", "result"),
 		zones:             map[mesh.Zone]struct{}{},
 	}
 	for _, t := range messageTypes() {
@@ -86,8 +89,11 @@ func newMetrics(reg prometheus.Registerer) (*nodeMetrics, error) {
 	for _, r := range refusals() {
 		m.refusedTotal.WithLabelValues(string(r))
 	}
-	for _, c := range []string{componentNet, componentSync, componentLog} {
+	for _, c := range []string{componentNet, componentSync, componentLog, componentJoin} {
 		m.errorsTotal.WithLabelValues(c)
+	}
+	for _, r := range redeemResults() {
+		m.redeemedTotal.WithLabelValues(r)
 	}
 	for _, r := range []replica.Reason{replica.SnapshotWritten, replica.SnapshotMerged, replica.RunInvalid} {
 		m.snapshots.WithLabelValues(snapshotResult(r))
@@ -96,7 +102,7 @@ func newMetrics(reg prometheus.Registerer) (*nodeMetrics, error) {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{m.messagesIn, m.messagesOut, m.refusedTotal, m.errorsTotal, m.forks,
-		m.snapshots, m.membershipChanges} {
+		m.snapshots, m.membershipChanges, m.redeemedTotal} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -132,6 +138,15 @@ func (m *nodeMetrics) sent(messageType string) { m.messagesOut.WithLabelValues(m
 func (m *nodeMetrics) refused(r refusal) { m.refusedTotal.WithLabelValues(string(r)).Inc() }
 
 func (m *nodeMetrics) failed(component string) { m.errorsTotal.WithLabelValues(component).Inc() }
+
+// redeemed counts a request by what became of it; nil: it was granted.
+func (m *nodeMetrics) redeemed(no *denialMsg) {
+	result := redeemedOK
+	if no != nil {
+		result = no.Code
+	}
+	m.redeemedTotal.WithLabelValues(result).Inc()
+}
 
 // decided counts what the replica decided.
 func (m *nodeMetrics) decided(d replica.Decision) {

@@ -11,9 +11,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
-	ma "github.com/multiformats/go-multiaddr"
 	"golang.org/x/sync/semaphore"
 
 	"dcp.hiro.io/mesh/internal/keys"
@@ -48,6 +46,8 @@ type Node struct {
 	lookup   lookup
 
 	helloID, syncID protocol.ID
+	door            *door
+	desk            *desk
 	host            host.Host              // set by Run before anything that uses it starts
 	gossip          atomic.Pointer[gossip] // nil: off, or not begun
 	gossipOut       chan []byte            // capacity gossipQueue, never closed; what finds no room is dropped
@@ -58,7 +58,9 @@ type Node struct {
 	ready    atomic.Bool
 	stopping atomic.Bool
 	port     atomic.Int32
-	members  sync.Mutex // one change of the members at a time
+	members  sync.Mutex           // one change of the members at a time
+	local    map[keys.Public]Peer // this node's own admissions; guarded by members
+	inForce  *inForce
 
 	spawning sync.Mutex
 	spawn    func(func(context.Context)) bool // set while Run runs: starts a goroutine that Run waits for
@@ -98,6 +100,9 @@ func (c *Config) prepare() error {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.JoinLogger == nil {
+		c.JoinLogger = c.Logger
+	}
 	if err := c.validate(); err != nil {
 		return fmt.Errorf("node configuration: %w", err)
 	}
@@ -115,6 +120,10 @@ func newNode(cfg Config, c core, contacts []oplog.Contact) (*Node, error) {
 		announce:  announcer{wake: make(chan struct{}, 1), heads: map[mesh.LogKey]head{}},
 		inFlight:  semaphore.NewWeighted(inFlightBytes),
 		gossipOut: make(chan []byte, gossipQueue),
+		local:     localAdmissions(cfg.Nodes, cfg.Key.Public()),
+		inForce:   newInForce(),
+		door:      newDoor(cfg.Now),
+		desk:      newDesk(cfg.Network, cfg.Now),
 		lookup:    lookupName,
 	}
 	loopback := onlyLoopback(cfg.BindAddresses)
@@ -132,14 +141,11 @@ func newNode(cfg Config, c core, contacts []oplog.Contact) (*Node, error) {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	n.loop = newLoop(&n.cfg, c, n.metrics)
-	n.loop.publish, n.loop.request = n.published, n.requested
+	n.loop.publish, n.loop.request, n.loop.members = n.published, n.requested, n.inForce.tell
 	n.verifier = newVerifier(cfg.Network, cfg.Store, n.loop.view.Load)
 	n.presence = newPresence(n, time.Now(), membershipMembers(cfg.Nodes))
-	n.gater = newGater(cfg.AdmissionOpen, func(id peer.ID, from ma.Multiaddr) {
-		n.metrics.refused(refusedNotAdmitted)
-		_, addr := describeAddr(from)
-		n.log.Info("refused a connection", "reason", string(refusedNotAdmitted), "peer", id.String(), "address", addr)
-	})
+	n.gater = newGater(cfg.AdmissionOpen)
+	n.gater.room, n.gater.let = n.hasRoom, n.letIn
 	for _, p := range cfg.Nodes {
 		if err := n.addPeer(p); err != nil {
 			return nil, err
@@ -180,8 +186,14 @@ func (n *Node) Inspect(ctx context.Context, f func(*replica.Replica)) error {
 // Do feeds an input of the operator and returns when its effects were carried out: what it decided is on
 // disk then, the cluster follows.
 func (n *Node) Do(ctx context.Context, in replica.Input) error {
+	return n.through(ctx, n.loop.local, entry{in: in})
+}
+
+// through hands an entry in and returns when its effects were carried out.
+func (n *Node) through(ctx context.Context, lane chan<- entry, e entry) error {
 	done := make(chan struct{})
-	if err := n.loop.put(ctx, n.loop.local, entry{in: in, done: func() { close(done) }}); err != nil {
+	e.done = func() { close(done) }
+	if err := n.loop.put(ctx, lane, e); err != nil {
 		return err
 	}
 	select {

@@ -45,6 +45,8 @@ const (
 	refusedDuplicate   refusal = "duplicate_link"     // a second link to the same process
 	refusedHeartbeat   refusal = "invalid_heartbeat"  // signature or shape of a heartbeat
 	refusedOrder       refusal = "unexpected_message" // a frame or stream where it may not stand
+	refusedCrowded     refusal = "too_many_strangers" // a connection of a key that is not admitted, beyond those let in
+	refusedTries       refusal = "too_many_tries"     // the join protocol, after too many bad tries from there
 	refusedRecord      refusal = "invalid_record"     // signature or shape of a peer record
 	refusedStaleRecord refusal = "stale_record"       // a newer record of its author is held
 	refusedLogID               = refusal(replica.RefusedLogID)
@@ -56,7 +58,7 @@ const (
 // refusals lists the whole set.
 func refusals() []refusal {
 	out := []refusal{refusedMalformed, refusedTooLarge, refusedDiskLow, refusedNetwork, refusedProtocol,
-		refusedDuplicate, refusedHeartbeat, refusedOrder, refusedRecord, refusedStaleRecord}
+		refusedDuplicate, refusedHeartbeat, refusedOrder, refusedCrowded, refusedTries, refusedRecord, refusedStaleRecord}
 	for _, r := range replica.Refusals() {
 		out = append(out, refusal(r))
 	}

@@ -145,6 +145,8 @@ func (n *Node) openNetwork(ctx context.Context, work func(func(context.Context) 
 	}
 	n.host.SetStreamHandler(n.helloID, n.answerHello)
 	n.host.SetStreamHandler(n.syncID, n.answerSync)
+	n.host.SetStreamHandler(n.desk.id, n.answerJoin)
+	n.host.Network().Notify(&network.NotifyBundle{DisconnectedF: func(_ network.Network, c network.Conn) { n.door.leave(c.ID()) }})
 	if n.cfg.Gossip {
 		g, err := newGossip(ctx, n)
 		if err != nil {
@@ -155,6 +157,13 @@ func (n *Node) openNetwork(ctx context.Context, work func(func(context.Context) 
 		work(func(ctx context.Context) error { return n.writeGossip(ctx, g) })
 	}
 	work(func(ctx context.Context) error { return n.verifier.run(ctx, runtime.GOMAXPROCS(0)) })
+	select {
+	case <-n.loop.begun: // what the store holds has said who is a member
+	case <-n.loop.stopped:
+		return errStopped
+	}
+	n.takeMembers()
+	work(n.keepMembers)
 	err = listen(n.host, &n.cfg, func(got int, err error) {
 		n.log.Warn("the port is taken: listening on another one, which peers must be told", "wanted", n.cfg.Port, "port", got, "err", err)
 	})

@@ -30,7 +30,14 @@ const (
 	kindPing        kind = 25
 	kindPong        kind = 26
 	kindGoodbye     kind = 27
-	kindRecords     kind = 28
+
+	kindRedeem   kind = 32
+	kindGranted  kind = 33
+	kindDenied   kind = 34
+	kindAck      kind = 35
+	kindPresent  kind = 36
+	kindAccepted kind = 37
+	kindRecords  kind = 28
 )
 
 // Caps of the wire. A frame beyond the cap of its kind is refused when its length is read, before a byte of
@@ -54,8 +61,13 @@ const (
 // frameCap is the largest frame of a kind, counting the kind byte; 0 for kinds that this version doesn't know.
 func frameCap(k kind) int {
 	switch k {
-	case kindHello, kindRefusal, kindGoodbye, kindTrustDigest, kindPreSync, kindDone, kindPing, kindPong:
+	case kindHello, kindRefusal, kindGoodbye, kindTrustDigest, kindPreSync, kindDone, kindPing, kindPong,
+		kindRedeem, kindDenied, kindAck, kindAccepted:
 		return 1 << 10
+	case kindPresent:
+		return maxAsked - 4
+	case kindGranted:
+		return maxGranted
 	case kindTrustOps:
 		return trustBite + opFrame
 	case kindHave:

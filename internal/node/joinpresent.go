@@ -1,0 +1,234 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+
+	"dcp.hiro.io/mesh/internal/event"
+	"dcp.hiro.io/mesh/internal/keys"
+	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/operation"
+	"dcp.hiro.io/mesh/internal/replica"
+	"dcp.hiro.io/mesh/internal/token"
+)
+
+// presentAgain is how long a node waits before it shows a peer the same papers again, which didn't help before:
+// the peer may have heard of who signed them since. It keeps well below what the peer counts as too many.
+const presentAgain = time.Minute
+
+// answerPresent hears what a key shows for its admission. What it proves is for the replica to judge, as if it
+// had come by sync.
+func (n *Node) answerPresent(ctx context.Context, s network.Stream, c caller, m presentMsg) error {
+	_ = s.SetDeadline(time.Now().Add(n.desk.patience + forcePatience + n.desk.timeout))
+	no, err := n.present(ctx, c, m)
+	if err != nil {
+		return err
+	}
+	_ = s.SetDeadline(time.Now().Add(n.desk.timeout))
+	if no != nil {
+		return n.deny(s, c, n.desk.presents, *no)
+	}
+	_, err = s.Write(encodeAccepted())
+	return err
+}
+
+func (n *Node) present(ctx context.Context, c caller, m presentMsg) (*denialMsg, error) {
+	switch {
+	case n.isMember(c.key):
+		return nil, nil
+	case n.desk.presents.exhausted(c.source):
+		return &denialMsg{Code: deniedTries, Text: "too many bad tries from this address: wait a minute"}, nil
+	}
+	vouched := map[keys.Public]bool{} // by operations before
+	taken := 0
+	for _, o := range m.Ops {
+		j := &job{msg: o}
+		if n.verifier.check(j); j.reason != "" {
+			n.metrics.refused(j.reason)
+			return &denialMsg{Code: deniedProof, Text: "an operation that was presented is not valid"}, nil
+		}
+		switch {
+		case j.held:
+			continue
+		case j.hint || j.event == nil || !isTrustEvent(j.event):
+			return &denialMsg{Code: deniedProof, Text: "an operation that was presented says nothing about admission"}, nil
+		case j.op.Author != n.self && !vouched[j.op.Author] && !n.isMember(j.op.Author):
+			continue // of somebody who is not known here
+		}
+		if a := j.event.Admit; a != nil {
+			vouched[a.Key] = true
+		}
+		if h := j.event.HandOver; h != nil {
+			vouched[h.To] = true
+		}
+		taken++
+		e := entry{in: replica.ArrivedTrust{Op: j.op, Event: j.event, From: c.key}, size: len(o.Header) + len(o.Body) + itemOverhead}
+		if err := n.through(ctx, n.loop.remote, e); err != nil {
+			return nil, err
+		}
+	}
+	if taken > 0 && n.awaitMember(ctx, c.key, forcePatience) {
+		return nil, nil
+	}
+	if m.HandOver != "" {
+		return n.takeHandOver(ctx, c, m.HandOver)
+	}
+	return &denialMsg{Code: deniedProof, Text: "what was presented doesn't admit the key here"}, nil
+}
+
+func isTrustEvent(e *event.Event) bool {
+	return e.Admit != nil || e.Bind != nil || e.Remove != nil || e.HandOver != nil
+}
+
+// takeHandOver hands the zone of a key over to the caller, if that key signed that it is to be so and is bound to
+// a zone now.
+func (n *Node) takeHandOver(ctx context.Context, c caller, text string) (*denialMsg, error) {
+	h, err := token.ParseHandOver(text)
+	switch {
+	case err != nil:
+		return &denialMsg{Code: deniedProof, Text: err.Error()}, nil
+	case h.To != c.key:
+		return &denialMsg{Code: deniedProof, Text: "the hand-over is to another key"}, nil
+	case !n.isMember(h.From):
+		return &denialMsg{Code: deniedProof, Text: fmt.Sprintf("key %s, which the hand-over is from, is no member here", h.From.Short())}, nil
+	}
+	var zone mesh.Zone
+	if err := n.consult(ctx, func(l ledger) { zone = l.ZoneOf(h.From) }); err != nil {
+		return nil, err
+	}
+	if zone == "" {
+		return &denialMsg{Code: deniedProof, Text: fmt.Sprintf("key %s, which the hand-over is from, is bound to no zone", h.From.Short())}, nil
+	}
+	for deadline := time.Now().Add(n.desk.patience); ; {
+		if err := n.Do(ctx, replica.HandedOver{From: h.From, To: h.To}); err != nil {
+			return nil, err
+		}
+		if n.awaitMember(ctx, c.key, signPause) {
+			n.cfg.JoinLogger.Info("zone handed over", "peer", c.key, "from", h.From, "zone", string(zone))
+			return nil, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, context.Cause(ctx)
+		}
+		if time.Now().After(deadline) {
+			return &denialMsg{Code: string(replica.DenialNotYet), Text: "this node doesn't sign yet: ask again in a moment"}, nil
+		}
+	}
+}
+
+// papers are what this node can show for its admission.
+func (n *Node) papers(ctx context.Context) (presentMsg, error) {
+	m := presentMsg{HandOver: n.cfg.HandOver}
+	err := n.consult(ctx, func(l ledger) {
+		m.Ops = proof(l.Credentials(), maxAsked-64-len(m.HandOver))
+	})
+	if err != nil {
+		return presentMsg{}, err
+	}
+	return m, nil
+}
+
+// introduce shows our papers to a peer that just said that it doesn't admit us, and reports whether it does now.
+// A peer that was shown the same a moment ago is left alone.
+func (n *Node) introduce(ctx context.Context, p *peerEntry) bool {
+	m, err := n.papers(ctx)
+	if err != nil || m.HandOver == "" && len(m.Ops) == 0 {
+		return false
+	}
+	frame := encodePresent(m)
+	p.mu.Lock()
+	shown := bytes.Equal(p.shown, frame) && time.Since(p.shownAt) < presentAgain
+	if !shown {
+		p.shown, p.shownAt = frame, time.Now()
+	}
+	p.mu.Unlock()
+	if shown {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout+askTimeout+signPatience+forcePatience)
+	defer cancel()
+	c, err := n.connect(ctx, p)
+	if err != nil {
+		return false
+	}
+	defer c.Close() // a stranger's connection; as a member we come with a new one
+	if err := n.show(ctx, c, frame); err != nil {
+		p.failed(err)
+		n.cfg.JoinLogger.Info("a peer doesn't take what admits this node", "peer", p.key, "err", err)
+		return false
+	}
+	n.cfg.JoinLogger.Info("a peer took what admits this node", "peer", p.key)
+	return true
+}
+
+// show sends papers over a connection and reads the answer.
+func (n *Node) show(ctx context.Context, c network.Conn, frame []byte) error {
+	s, err := openStream(ctx, c, n.desk.id)
+	if err != nil {
+		return fmt.Errorf("open the join stream: %w", err)
+	}
+	defer s.Close()
+	stop := context.AfterFunc(ctx, func() { _ = s.Reset() })
+	defer stop()
+	if _, err := s.Write(frame); err != nil {
+		return err
+	}
+	k, b, err := newFrameReader(io.LimitReader(s, maxAsked), nil).next()
+	if err != nil {
+		return err
+	}
+	switch k {
+	case kindAccepted:
+		_, err := decodeNothing(b)
+		return err
+	case kindDenied:
+		no, err := decodeDenied(b)
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("the other side doesn't admit our key (%s): %s", no.Code, no.Text)
+	}
+	return malformed("kind %d as an answer to what was presented", k)
+}
+
+// wantsPapers reports an answer to our hello that what we can show may change.
+func wantsPapers(err error) bool {
+	var r refusalMsg
+	return errors.As(err, &r) && r.Reason == refusedNotAdmitted
+}
+
+// provesAdmission reports whether operations admit a key: what an inviter hands to whoever joins through it. Each
+// of them is verified.
+func provesAdmission(network mesh.NetworkID, ops []opMsg, key keys.Public) error {
+	admitted := false
+	for _, o := range ops {
+		op, err := operation.Decode(o.Header)
+		if err == nil {
+			err = op.Verify()
+		}
+		if err == nil {
+			err = op.SetBody(o.Body)
+		}
+		if err != nil {
+			return err
+		}
+		ev, err := event.Decode(op.Body)
+		if err != nil {
+			return err
+		}
+		if mesh.LogIDOf(network, ev.Instance) != op.Log || !isTrustEvent(ev) {
+			return errors.New("an operation that says nothing about admission in this network")
+		}
+		admitted = admitted || ev.Admit != nil && ev.Admit.Key == key || ev.HandOver != nil && ev.HandOver.To == key
+	}
+	if !admitted {
+		return errors.New("no operation in it admits the key")
+	}
+	return nil
+}
