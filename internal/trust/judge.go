@@ -89,14 +89,54 @@ func judge(roots []keys.Public, statements []*Statement) *judgement {
 	}
 }
 
-// belongs reports whether statement n is exchanged: whatever is possible, and the removals of keys that have a
-// say, which may count later against somebody who removes their author.
-func (j *judgement) belongs(n int32) bool {
-	c := &j.all[n]
-	return j.possible.stands[n] || c.remove && j.possible.say[c.author]
+// maxVoid bounds the void statements that are exchanged beside the removals of keys that have a say: those whose
+// authors were admitted by void statements, and those that admit. A mesh has a few of them, unless somebody
+// floods it with a stolen key.
+const maxVoid = 1024
+
+// sort says which statements are exchanged, and whose are welcome.
+//
+// What is possible is. Of the rest a part may become possible by what is still to come, and if nobody passed it
+// on, what comes of it would depend on who hears of what first. That part is what admits or cuts, of keys that
+// would be known if nothing were void. It is taken up to maxVoid, in a way that doesn't depend on whether what
+// is beyond is here: from the roots outwards, by id.
+func (j *judgement) sort() (exchanged, known []bool) {
+	exchanged, known = slices.Clone(j.possible.stands), slices.Clone(j.possible.say)
+	var ring []int32
+	for n := range j.all {
+		c := &j.all[n]
+		switch {
+		case exchanged[n] || !known[c.author]:
+		case c.remove:
+			exchanged[n] = true // may answer who removes its author
+		case c.admits >= 0:
+			ring = append(ring, int32(n))
+		}
+	}
+	for room := maxVoid; room > 0 && len(ring) > 0; {
+		slices.SortFunc(ring, func(a, b int32) int { return j.all[a].ID.Compare(j.all[b].ID) })
+		ring = ring[:min(len(ring), room)]
+		room -= len(ring)
+		var next []int32
+		for _, n := range ring {
+			exchanged[n] = true
+			k := j.all[n].admits
+			if k < 0 || known[k] {
+				continue
+			}
+			known[k] = true
+			for _, m := range j.by[k] {
+				if j.all[m].admits >= 0 || j.all[m].remove {
+					next = append(next, m)
+				}
+			}
+		}
+		ring = next
+	}
+	return exchanged, known
 }
 
-// cutOff reports whether st, which is no removal, is void whatever circles decide.
+// cutOff reports whether st lies beyond a cut that counts whatever circles decide.
 func (j *judgement) cutOff(st *Statement) bool {
 	n, ok := j.number[st.Author]
 	return ok && slices.ContainsFunc(j.cutting[n], func(c int32) bool {

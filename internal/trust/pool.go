@@ -176,16 +176,16 @@ func (p *pool) statements() []*Statement {
 	return all
 }
 
-// sort gives every entry its place by a judgement about all of them. It reports whether one had to go for want
+// settle gives every entry its place by a judgement about all of them. It reports whether one had to go for want
 // of room, or made another go.
-func (p *pool) sort(j *judgement, self keys.Public) (left bool) {
+func (p *pool) settle(j *judgement, belongs []bool, self keys.Public) (left bool) {
 	var up []*entry
 	for n := range j.all {
 		e := p.entries[j.all[n].ID]
-		switch belongs := j.belongs(int32(n)); {
-		case belongs && e.place == waiting:
+		switch {
+		case belongs[n] && e.place == waiting:
 			up = append(up, e)
-		case belongs:
+		case belongs[n]:
 			e.place = exchanged
 		case e.place == exchanged:
 			e.place = void

@@ -26,7 +26,7 @@ func (st *Statement) about() bool {
 	return ev != nil && (ev.Admit != nil || ev.Bind != nil || ev.Remove != nil || ev.HandOver != nil)
 }
 
-// expels reports whether it is a removal with a cut, which is worth keeping even if it is void now.
+// expels reports whether it is a removal with a cut.
 func (st *Statement) expels() bool { return st.Event.Remove != nil && len(st.Event.Remove.Cuts) > 0 }
 
 // Member is an admitted key and the zone bound to it; empty while there is none.
@@ -112,7 +112,7 @@ func (s *Set) welcome(st *Statement) bool {
 	if !s.known[st.Author] {
 		return false
 	}
-	return st.expels() || s.last == nil || !s.last.cutOff(st)
+	return st.expels() || !admits(st.Event).IsZero() || s.last == nil || !s.last.cutOff(st)
 }
 
 // learn notes that a key was given a say, and with it those that it admitted.
@@ -146,8 +146,8 @@ func (s *Set) Changes() (taken []Statement, dropped []mesh.Hash) {
 	return s.pool.changes()
 }
 
-// Statements returns what is exchanged and restated, by id: all but what changes nothing, such as what a key
-// that was never admitted says, or a removed one after its end. The slice must not be changed.
+// Statements returns what is exchanged and restated, by id: all but what changes nothing and won't, such as what
+// a key says that nobody admitted. The slice must not be changed.
 func (s *Set) Statements() []Statement {
 	s.settle()
 	return s.list
@@ -174,15 +174,14 @@ func (s *Set) settle() {
 	for s.stale {
 		roots := slices.AppendSeq([]keys.Public{s.self.Key}, maps.Keys(s.local))
 		s.last = judge(roots, s.pool.statements())
-		s.stale = s.pool.sort(s.last, s.self.Key)
+		belongs, known := s.last.sort()
+		s.stale = s.pool.settle(s.last, belongs, s.self.Key)
 		if s.stale {
 			continue
 		}
-		s.known = make(map[keys.Public]bool, len(s.last.keys))
+		s.known = make(map[keys.Public]bool, len(known))
 		for i, k := range s.last.keys {
-			if s.last.possible.say[i] {
-				s.known[k] = true
-			}
+			s.known[k] = known[i]
 		}
 		s.list = s.pool.exchanged()
 		s.view = newView(s.self, s.local, s.last)
