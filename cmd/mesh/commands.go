@@ -9,6 +9,7 @@ func commands(e *env) []*cobra.Command {
 		newDemoCmd(e),
 		newKeygenCmd(e),
 		newRunCmd(e),
+		newInviteCmd(e),
 		newStatusCmd(e),
 		newPeersCmd(e),
 		newLogCmd(e),

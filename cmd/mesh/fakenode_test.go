@@ -33,6 +33,12 @@ type fakeNode struct {
 	adoptions map[string]mesh.Adoption
 	asked     int // adoptions that were asked about since the last one was wanted
 	wanted    []string
+	invites   []mesh.Invite
+	takesOver *mesh.TakenOver
+	refusal   *admin.Error // of the next invitation
+	removals  map[string]mesh.Removal
+	polled    int // times a removal was asked about since it was wanted; it counts from the second on, if cuts
+	cuts      bool
 }
 
 // fakeNow is the clock of newTestEnv.
@@ -58,7 +64,7 @@ func seedKey(n byte) keys.Private {
 func newFakeNode(t *testing.T) *fakeNode {
 	t.Helper()
 	const day = 24 * time.Hour
-	f := &fakeNode{rows: map[mesh.LogKey][]oplog.Row{}, adoptions: map[string]mesh.Adoption{}}
+	f := &fakeNode{rows: map[mesh.LogKey][]oplog.Row{}, adoptions: map[string]mesh.Adoption{}, removals: map[string]mesh.Removal{}}
 	f.status = mesh.Status{
 		Zone: "east", PeerID: "12D3KooWQK1wnefoLrcVHbbnf5tLzbopUd3K3bFAoJpA7YJgL5pV", PublicKey: seedKey(1).Public().String(),
 		NetworkID: "default", Version: "0.4.0", UptimeSeconds: (3*day + 4*time.Hour).Seconds(), Incarnation: before(3*day + 4*time.Hour),
@@ -78,11 +84,16 @@ func newFakeNode(t *testing.T) *fakeNode {
 	f.peers = []mesh.Peer{
 		{Name: "lab", Zone: "lab", State: mesh.Unavailable, Since: before(9 * time.Minute), PublicKey: seedKey(4).Public().String(), PeerID: "12D3KooWLab",
 			Endpoints: []string{"192.0.2.44:9102"}, LastSeen: before(9 * time.Minute), Version: ptr("0.4.0"), FirstSeen: before(12 * day),
-			Reasons: []string{"HeartbeatsMissed"}, LastError: "dial 192.0.2.44:9102: connection timed out"},
+			Reasons: []string{"HeartbeatsMissed"}, LastError: "dial 192.0.2.44:9102: connection timed out",
+			Admission: &mesh.Admission{}, ZoneKeys: []mesh.ZoneKey{{PublicKey: seedKey(4).Public().String()}}},
 		{Name: "west", Zone: "west", State: mesh.Ready, Since: before(3 * day), PublicKey: seedKey(2).Public().String(), PeerID: "12D3KooWWest",
 			Endpoints: []string{"203.0.113.20:9102"}, Address: ptr("203.0.113.20:9102"), Transport: ptr("quic"), RTTSeconds: ptr(0.018),
 			LagOperations: ptr(uint64(0)), LagSeconds: ptr(0.0), LastSeen: before(time.Second), ClockOffsetSeconds: ptr(0.004), Version: ptr("0.4.0"),
-			Incarnation: before(3 * day), FirstSeen: before(3 * day), TxBytes: 93184, RxBytes: 1572864, Reasons: []string{}, DeletesHeld: 2},
+			Incarnation: before(3 * day), FirstSeen: before(3 * day), TxBytes: 93184, RxBytes: 1572864, Reasons: []string{}, DeletesHeld: 2,
+			Admission: &mesh.Admission{By: ptr(seedKey(1).Public().String()), ByZone: ptr(mesh.Zone("east")), At: before(3 * day)},
+			ZoneKeys: []mesh.ZoneKey{
+				{PublicKey: seedKey(9).Public().String(), By: ptr(seedKey(1).Public().String()), Since: before(30 * day), Ended: "HandedOver", Until: before(3 * day), EndedBy: ptr(seedKey(1).Public().String())},
+				{PublicKey: seedKey(2).Public().String(), Generation: 1, By: ptr(seedKey(1).Public().String()), Since: before(3 * day)}}},
 		{Name: "south", Zone: "south", State: mesh.NotReady, Since: before(14 * time.Second), PublicKey: seedKey(3).Public().String(), PeerID: "12D3KooWSouth",
 			Endpoints: []string{"south.example:9102"}, Address: ptr("south.example:9102"), Transport: ptr("tcp"), RTTSeconds: ptr(0.23),
 			LagOperations: ptr(uint64(12)), LagSeconds: ptr(3.1), LastSeen: before(14 * time.Second), Version: ptr("0.3.9"), FirstSeen: before(26 * time.Hour),

@@ -16,10 +16,9 @@ type overviewGroup struct {
 // overviewGroups lists every command in the order of the overview. A test holds it against the tree.
 func overviewGroups() []overviewGroup {
 	return []overviewGroup{
-		{"start", []string{"demo", "keygen", "run"}},
+		{"start", []string{"keygen", "run", "invite", "join", "demo"}},
 		{"inspect", []string{"status", "peers", "log"}},
-		{"decide", []string{"adopt"}},
-		{"other", []string{"crd", "completion", "version", "help"}},
+		{"other", []string{"adopt", "crd", "completion", "version", "help"}},
 	}
 }
 
@@ -28,10 +27,10 @@ func overview(root *cobra.Command) string {
 	var b strings.Builder
 	b.WriteString("mesh keeps clusters in sync peer to peer, with no central server.\n")
 	for _, l := range []struct{ cmd, example, text string }{
-		{"demo", "mesh demo", "watch three nodes tell their story"},
-		{"keygen", "mesh keygen", "make the key of a node"},
-		{"run", "mesh run --zone east --folder east", "start a node that syncs a folder"},
+		{"run", "mesh run --zone east --invite", "start a node and print an invitation"},
+		{"join", "mesh join TOKEN --zone west --run", "join from another machine"},
 		{"status", "mesh status", "see how it is doing"},
+		{"demo", "mesh demo", "watch three nodes tell their story"},
 	} {
 		if find(root, l.cmd) != nil {
 			fmt.Fprintf(&b, "  %-36s %s\n", l.example, l.text)

@@ -60,7 +60,7 @@ func newPeersCmd(e *env) *cobra.Command {
 		}
 		return nodeError(e, v.show(c.Context()))
 	}
-	c.AddCommand(newDescribePeerCmd(e), newAcceptDeletesCmd(e))
+	c.AddCommand(newDescribePeerCmd(e), newAcceptDeletesCmd(e), newRemovePeerCmd(e))
 	return c
 }
 

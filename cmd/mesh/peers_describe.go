@@ -52,6 +52,14 @@ func describePeer(e *env, p mesh.Peer) string {
 	line("zone", orNone(string(p.Zone)))
 	line("public key", p.PublicKey)
 	line("peer id", p.PeerID)
+	line("admitted", admittedBy(p))
+	for i, k := range p.ZoneKeys {
+		name := ""
+		if i == 0 {
+			name = "zone's keys"
+		}
+		line(name, tenure(k))
+	}
 	line("endpoints", orNone(strings.Join(p.Endpoints, ", ")))
 	line("connected", connection(p))
 	line("last error", orNone(p.LastError))
@@ -68,6 +76,51 @@ func describePeer(e *env, p mesh.Peer) string {
 		line("held", plural(p.DeletesHeld, "delete")+"; see them: mesh peers accept-deletes "+p.Name)
 	}
 	return b.String()
+}
+
+// admittedBy says who let the peer in, and when.
+func admittedBy(p mesh.Peer) string {
+	a := p.Admission
+	switch {
+	case a == nil:
+		return noValue
+	case a.By == nil:
+		return "by this node's configuration"
+	}
+	who := shortID(*a.By)
+	if a.ByZone != nil {
+		who = fmt.Sprintf("%s (%s)", *a.ByZone, who)
+	}
+	if a.At != nil {
+		who += ", " + rfc3339(*a.At)
+	}
+	return "by " + who
+}
+
+// tenure is one key in the history of a zone.
+func tenure(k mesh.ZoneKey) string {
+	s := shortID(k.PublicKey)
+	if k.Generation > 0 {
+		s += fmt.Sprintf(", by hand-over %d", k.Generation)
+	}
+	if k.Since != nil {
+		s += " since " + rfc3339(*k.Since)
+	}
+	switch k.Ended {
+	case "Removed":
+		s += "; removed"
+	case "HandedOver":
+		s += "; handed over"
+	default:
+		return s
+	}
+	if k.Until != nil {
+		s += " " + rfc3339(*k.Until)
+	}
+	if k.EndedBy != nil {
+		s += " by " + shortID(*k.EndedBy)
+	}
+	return s
 }
 
 func sinceWords(e *env, p mesh.Peer) string {

@@ -3,24 +3,34 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
+	"time"
 
 	"dcp.hiro.io/mesh/internal/admin"
+	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/node"
 	"dcp.hiro.io/mesh/internal/oplog"
 	"dcp.hiro.io/mesh/internal/replica"
 	"dcp.hiro.io/mesh/internal/store"
+	"dcp.hiro.io/mesh/internal/trust"
 )
 
 // inspector answers the admin server from the running node and its store. What a question to the loop was to
 // fill in is not looked at when the question failed: the loop may still be at it.
 type inspector struct {
-	node   *node.Node
-	store  *store.Store
-	zone   mesh.Zone
-	listen func() []string
-	kube   *kubernetes // nil: no lease
+	node    *node.Node
+	store   *store.Store
+	zone    mesh.Zone
+	network mesh.NetworkID
+	self    keys.Public
+	listen  func() []string
+	kube    *kubernetes // nil: no lease
+
+	endpoints func() []string // where others reach this node
+	now       func() time.Time
+	rand      io.Reader // of cryptographic quality
 }
 
 var _ admin.Inspector = (*inspector)(nil)
@@ -46,7 +56,19 @@ func (i *inspector) Status(ctx context.Context) (mesh.Status, error) {
 	return s, nil
 }
 
-func (i *inspector) Peers(ctx context.Context) ([]mesh.Peer, error) { return i.node.Peers(ctx) }
+// Peers adds what the trust set knows to what the node knows.
+func (i *inspector) Peers(ctx context.Context) ([]mesh.Peer, error) {
+	peers, err := i.node.Peers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var view *trust.View
+	if err := i.node.Inspect(ctx, func(r *replica.Replica) { view = r.TrustView() }); err != nil {
+		return nil, err
+	}
+	addTrust(peers, view, i.self, i.zone)
+	return peers, nil
+}
 
 // Logs adds what the network knows to what the replica holds: how far behind the newest log of a zone is.
 func (i *inspector) Logs(ctx context.Context) ([]mesh.LogStatus, error) {

@@ -313,6 +313,12 @@ func (r *running) lead(ctx context.Context) error {
 	return group.Wait()
 }
 
+// inspector answers from the node.
+func (r *running) inspector() *inspector {
+	return &inspector{node: r.node, store: r.store, zone: r.cfg.Mesh.Zone, network: r.cfg.NetworkID, self: r.key.Public(), listen: r.listen, kube: r.kube,
+		endpoints: r.node.Endpoints, now: r.e.now, rand: r.e.rand}
+}
+
 // announce waits until the node is ready, opens the API and says so.
 func (r *running) announce(ctx context.Context) error {
 	for !r.node.Ready() {
@@ -321,7 +327,7 @@ func (r *running) announce(ctx context.Context) error {
 		}
 	}
 	close(r.ready)
-	r.admin.Start(&inspector{node: r.node, store: r.store, zone: r.cfg.Mesh.Zone, listen: r.listen, kube: r.kube})
+	r.admin.Start(r.inspector())
 	if err := r.sayReady(); err != nil {
 		r.log.Warn("ready, but nobody listens on standard output", "err", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dcp.hiro.io/mesh/internal/admin"
+	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/kube/lease"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/oplog"
@@ -77,4 +78,14 @@ func (s *standby) Adopt(context.Context, mesh.ObjectKey, bool) (mesh.Adoption, e
 }
 func (s *standby) AcceptDeletes(context.Context, mesh.Zone, mesh.Hash) (mesh.Confirmation, error) {
 	return mesh.Confirmation{}, s.refuse()
+}
+func (s *standby) Invite(context.Context, admin.InviteRequest) (mesh.NewInvite, error) {
+	return mesh.NewInvite{}, s.refuse()
+}
+func (s *standby) Invites(context.Context) ([]mesh.Invite, error) { return nil, s.refuse() }
+func (s *standby) Revoke(context.Context, string) (mesh.Invite, error) {
+	return mesh.Invite{}, s.refuse()
+}
+func (s *standby) Remove(context.Context, keys.Public, bool) (mesh.Removal, error) {
+	return mesh.Removal{}, s.refuse()
 }

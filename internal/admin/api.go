@@ -134,7 +134,10 @@ func (a *api) handler(public http.Handler, onSocket bool) http.Handler {
 		return a.lostOne(r, node, onSocket)
 	})
 	handle("POST /api/v1/adopt", a.adopt)
-	handle("POST /api/v1/peers/{action}", a.acceptDeletes)
+	handle("POST /api/v1/peers/{action}", a.peerAction)
+	handle("GET /api/v1/invites", a.invites)
+	handle("POST /api/v1/invites", a.invite)
+	handle("POST /api/v1/invites/{action}", a.revoke)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, &Error{Code: CodeNotFound, Message: "no such endpoint", Cause: r.Method + " is not known for this path"})
 	})
@@ -229,11 +232,17 @@ type acceptRequest struct {
 	Digest string `json:"digest"` // of the set that was shown: nothing else is confirmed
 }
 
-func (a *api) acceptDeletes(r *http.Request, node Inspector) (any, error) {
-	name, verb, _ := strings.Cut(r.PathValue("action"), ":")
-	if verb != "accept-deletes" {
-		return nil, &Error{Code: CodeNotFound, Message: "no such endpoint", Cause: "want peers/NAME:accept-deletes"}
+func (a *api) peerAction(r *http.Request, node Inspector) (any, error) {
+	switch name, verb, _ := strings.Cut(r.PathValue("action"), ":"); verb {
+	case "accept-deletes":
+		return a.acceptDeletes(r, node, name)
+	case "remove":
+		return a.remove(r, node, name)
 	}
+	return nil, &Error{Code: CodeNotFound, Message: "no such endpoint", Cause: "want peers/ZONE:accept-deletes or peers/KEY:remove"}
+}
+
+func (a *api) acceptDeletes(r *http.Request, node Inspector, name string) (any, error) {
 	zone, err := mesh.ParseZone(name)
 	if err != nil {
 		return nil, badRequest("%v", err)

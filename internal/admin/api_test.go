@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +73,35 @@ func TestClientReadsWhatTheNodeSays(t *testing.T) {
 	adopted, err := c.Adopt(ctx, configKey, true)
 	if err != nil || adopted.Done || adopted.Zone != "east" {
 		t.Errorf("Adopt = %+v, %v", adopted, err)
+	}
+}
+
+func TestClientInvitesAndRemoves(t *testing.T) {
+	node := newFakeNode(t)
+	s, _ := serve(t, node, nil)
+	c := client(t, "unix:"+s.Socket())
+	ctx := t.Context()
+
+	want := admin.InviteRequest{TTL: 90 * time.Second, Zone: "west", For: node.key.Public(), Uses: 3, Endpoints: []string{"a:1"}}
+	in, err := c.Invite(ctx, want)
+	if err != nil || in.Token != "meshinv1_x" || in.ID != "k7q2m9xd" || len(node.asked) != 1 || !reflect.DeepEqual(node.asked[0], want) {
+		t.Errorf("Invite = %+v, %v, the node was asked for %+v", in, err, node.asked)
+	}
+	list, err := c.Invites(ctx)
+	if err != nil || len(list) != 1 || list[0].ID != "k7q2m9xd" {
+		t.Errorf("Invites = %+v, %v", list, err)
+	}
+	if gone, err := c.Revoke(ctx, "k7q2m9xd"); err != nil || gone.State != mesh.InviteRevoked {
+		t.Errorf("Revoke = %+v, %v", gone, err)
+	}
+	if _, err := c.Revoke(ctx, "aaaaaaaa"); code(err) != admin.CodeNotFound {
+		t.Errorf("Revoke of none = %v", err)
+	}
+	if r, err := c.Remove(ctx, node.key.Public(), true); err != nil || r.State != mesh.NotRemoved || len(node.removed) != 0 {
+		t.Errorf("Remove, dry = %+v, %v", r, err)
+	}
+	if r, err := c.Remove(ctx, node.key.Public(), false); err != nil || r.State != mesh.RemovalProposed || len(node.removed) != 1 {
+		t.Errorf("Remove = %+v, %v", r, err)
 	}
 }
 
@@ -181,6 +211,19 @@ func TestRefusedRequests(t *testing.T) {
 		{name: "bad digest", method: "POST", path: "/api/v1/peers/west:accept-deletes", contentType: "application/json", body: `{"digest":"1"}`, want: 400, code: admin.CodeBadRequest},
 		{name: "unknown verb", method: "POST", path: "/api/v1/peers/west:explode", contentType: "application/json", body: `{}`, want: 404, code: admin.CodeNotFound},
 		{name: "bad zone", method: "POST", path: "/api/v1/peers/WEST:accept-deletes", contentType: "application/json", body: `{}`, want: 400, code: admin.CodeBadRequest},
+		{name: "remove a peer by its zone", method: "POST", path: "/api/v1/peers/west:remove", contentType: "application/json", body: `{}`, want: 400, code: admin.CodeBadRequest},
+		{name: "remove by a form", method: "POST", path: "/api/v1/peers/" + node.key.Public().String() + ":remove", contentType: "text/plain", body: `{}`, want: 400, code: admin.CodeBadRequest},
+		{name: "invitation by a form", method: "POST", path: "/api/v1/invites", contentType: "application/x-www-form-urlencoded", body: `{"ttlSeconds":60,"uses":1}`, want: 400, code: admin.CodeBadRequest},
+		{name: "invitation from a rebound DNS name", method: "POST", path: "/api/v1/invites", contentType: "application/json", host: "evil.example", tcp: true, body: `{"ttlSeconds":60,"uses":1}`, want: 403, code: admin.CodeForbidden},
+		{name: "invitation over loopback", method: "POST", path: "/api/v1/invites", contentType: "application/json", tcp: true, body: `{"ttlSeconds":60,"uses":1}`, want: 200},
+		{name: "eternal invitation", method: "POST", path: "/api/v1/invites", contentType: "application/json", body: `{"ttlSeconds":604801,"uses":1}`, want: 400, code: admin.CodeBadRequest},
+		{name: "invitation for no time", method: "POST", path: "/api/v1/invites", contentType: "application/json", body: `{"uses":1}`, want: 400, code: admin.CodeBadRequest},
+		{name: "invitation for a crowd", method: "POST", path: "/api/v1/invites", contentType: "application/json", body: `{"ttlSeconds":60,"uses":21}`, want: 400, code: admin.CodeBadRequest},
+		{name: "invitation of a bad zone", method: "POST", path: "/api/v1/invites", contentType: "application/json", body: `{"ttlSeconds":60,"uses":1,"zone":"We"}`, want: 400, code: admin.CodeBadRequest},
+		{name: "invitation for a bad key", method: "POST", path: "/api/v1/invites", contentType: "application/json", body: `{"ttlSeconds":60,"uses":1,"for":"00"}`, want: 400, code: admin.CodeBadRequest},
+		{name: "revoke none", method: "POST", path: "/api/v1/invites/aaaaaaaa:revoke", contentType: "application/json", body: `{}`, want: 404, code: admin.CodeNotFound},
+		{name: "unknown verb on an invite", method: "POST", path: "/api/v1/invites/k7q2m9xd:renew", contentType: "application/json", body: `{}`, want: 404, code: admin.CodeNotFound},
+		{name: "revoke by GET", method: "GET", path: "/api/v1/invites/k7q2m9xd:revoke", want: 404, code: admin.CodeNotFound},
 		{name: "unknown endpoint", method: "GET", path: "/api/v1/nothing", want: 404, code: admin.CodeNotFound},
 		{name: "wrong method", method: "DELETE", path: "/api/v1/status", contentType: "application/json", want: 404, code: admin.CodeNotFound},
 		{name: "bad limit", method: "GET", path: "/api/v1/resources?limit=1000000000", want: 400, code: admin.CodeBadRequest},

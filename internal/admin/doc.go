@@ -26,9 +26,14 @@
 //	GET  /api/v1/log/lost/ID[?secrets=true] mesh.LostContent with its payload
 //	POST /api/v1/adopt                      {"object","dryRun"} -> mesh.Adoption
 //	POST /api/v1/peers/NAME:accept-deletes  {"digest"} -> mesh.Confirmation
+//	POST /api/v1/peers/KEY:remove           {"dryRun"} -> mesh.Removal
+//	GET  /api/v1/invites                    list of mesh.Invite
+//	POST /api/v1/invites                    {"ttlSeconds","zone","for","uses","endpoints"} -> mesh.NewInvite
+//	POST /api/v1/invites/ID:revoke          {} -> mesh.Invite
 //
 // Answers are JSON documents with apiVersion and kind; refusals are {"error":{code,message,cause,next}} with
-// a fitting HTTP status. Commands read logs through /log/rows and decode, filter and verify the exact bytes
+// a fitting HTTP status. The one secret that the API hands out is the token of an invitation, once, to whoever
+// asked for it. Commands read logs through /log/rows and decode, filter and verify the exact bytes
 // on their side, with the same code for a live node and for the store of a stopped one.
 //
 // # Health

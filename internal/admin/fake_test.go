@@ -38,6 +38,8 @@ type fakeNode struct {
 	adopt   func(ctx context.Context, key mesh.ObjectKey, dryRun bool) (mesh.Adoption, error)
 	status  func(ctx context.Context) (mesh.Status, error)
 	digests []mesh.Hash // accepted
+	asked   []admin.InviteRequest
+	removed []keys.Public
 }
 
 // newFakeNode writes a log: a snapshot with a Secret in it, an update of each kind, a deletion.
@@ -196,6 +198,31 @@ func (f *fakeNode) AcceptDeletes(_ context.Context, zone mesh.Zone, digest mesh.
 	}
 	f.digests = append(f.digests, digest)
 	return mesh.Confirmation{Zone: zone, Accepted: 1}, nil
+}
+
+func (f *fakeNode) Invite(_ context.Context, req admin.InviteRequest) (mesh.NewInvite, error) {
+	f.asked = append(f.asked, req)
+	in := mesh.Invite{ID: "k7q2m9xd", Uses: req.Uses, State: mesh.InvitePending, Redemptions: []mesh.Redemption{}}
+	return mesh.NewInvite{Invite: in, Endpoints: req.Endpoints, Token: "meshinv1_x"}, nil
+}
+
+func (f *fakeNode) Invites(context.Context) ([]mesh.Invite, error) {
+	return []mesh.Invite{{ID: "k7q2m9xd", Uses: 1, State: mesh.InvitePending, Redemptions: []mesh.Redemption{}}}, nil
+}
+
+func (f *fakeNode) Revoke(_ context.Context, id string) (mesh.Invite, error) {
+	if id != "k7q2m9xd" {
+		return mesh.Invite{}, &admin.Error{Code: admin.CodeNotFound, Message: "no invite " + id}
+	}
+	return mesh.Invite{ID: id, State: mesh.InviteRevoked}, nil
+}
+
+func (f *fakeNode) Remove(_ context.Context, key keys.Public, dryRun bool) (mesh.Removal, error) {
+	out := mesh.Removal{PublicKey: key.String(), State: mesh.NotRemoved}
+	if !dryRun {
+		f.removed, out.State = append(f.removed, key), mesh.RemovalProposed
+	}
+	return out, nil
 }
 
 // serve runs a server until the test ends and returns it with its configuration.

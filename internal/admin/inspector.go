@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 
+	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/oplog"
 )
@@ -41,6 +42,16 @@ type Inspector interface {
 	Adopt(ctx context.Context, key mesh.ObjectKey, dryRun bool) (mesh.Adoption, error)
 	// AcceptDeletes confirms the deletions held for a zone, if digest still names exactly that set.
 	AcceptDeletes(ctx context.Context, zone mesh.Zone, digest mesh.Hash) (mesh.Confirmation, error)
+
+	// Invite makes an invitation. TTL and Uses are within their limits.
+	Invite(ctx context.Context, req InviteRequest) (mesh.NewInvite, error)
+	// Invites lists the invitations that are remembered, oldest first.
+	Invites(ctx context.Context) ([]mesh.Invite, error)
+	// Revoke cancels an invitation. Whom it admitted stays admitted.
+	Revoke(ctx context.Context, id string) (mesh.Invite, error)
+	// Remove expels a key from the mesh and returns when that is signed. It may still be a proposal then. With
+	// dryRun it only tells how the removal stands.
+	Remove(ctx context.Context, key keys.Public, dryRun bool) (mesh.Removal, error)
 }
 
 // Check is one thing that may be wrong with a node.

@@ -127,6 +127,8 @@ type Peer struct {
 	Reasons            []string   `json:"reasons"`
 	LastError          string     `json:"lastError,omitempty"` // what answered the last dial
 	DeletesHeld        int        `json:"deletesHeld"`
+	Admission          *Admission `json:"admission"` // null: it is not admitted by a statement that is known
+	ZoneKeys           []ZoneKey  `json:"zoneKeys"`  // the keys that held its zone, oldest first
 }
 
 // LogStatus is one log as `mesh log ls` shows it.
