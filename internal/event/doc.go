@@ -53,6 +53,9 @@
 //	count        unsigned
 //	generation   unsigned, not 0
 //
+// A removal without cuts is a proposal. One of a key of which nothing stands has one cut, of the log with the
+// id zero, at height 0, whose head is BLAKE3 of "mesh: nothing stands".
+//
 // Heights and covers stand in the order of author and log, cuts in that of the log, bytewise, and name no
 // log twice. An entry of a snapshot is an array that begins with its kind:
 //

@@ -174,6 +174,10 @@ type Cut struct {
 	Head   mesh.Hash
 }
 
+// NothingStands is the cut of a key that signed nothing as far as its remover knows: a log that cannot be, for the id of
+// a real one is a hash.
+var NothingStands = Cut{Head: mesh.Sum([]byte("mesh: nothing stands"))}
+
 // Remove expels a key. Without cuts it is a proposal.
 type Remove struct {
 	Key  keys.Public

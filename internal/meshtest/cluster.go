@@ -1,6 +1,7 @@
 package meshtest
 
 import (
+	"crypto/sha256"
 	"maps"
 	"slices"
 
@@ -163,3 +164,6 @@ func (c *Cluster) write(w replica.Write, reader oplog.Reader) {
 func sortedKeys[V any](m map[mesh.ObjectKey]V) []mesh.ObjectKey {
 	return slices.SortedFunc(maps.Keys(m), mesh.ObjectKey.Compare)
 }
+
+// SecretHash is what an inviter keeps of the secret that begins with n and is zero otherwise.
+func SecretHash(n byte) mesh.Hash { return sha256.Sum256(append([]byte{n}, make([]byte, 15)...)) }

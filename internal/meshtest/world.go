@@ -30,6 +30,7 @@ type Node struct {
 	Skew    time.Duration // of its clock
 	Config  replica.Config
 	Reports []replica.Decision
+	Former  keys.Public // the key whose zone was handed over to this one by itself, if any
 
 	inbox  []message
 	effect func(point string) bool // asked at every boundary between two effects; true: crash here
@@ -158,7 +159,7 @@ func (w *World) Do(x *Node, in ...replica.Input) {
 func (w *World) publish(x *Node, p replica.Published) {
 	in := w.decode(p.Row, x.Key.Public())
 	for _, y := range w.Nodes {
-		if y == x || !w.Linked(x, y) || y.Replica == nil {
+		if y == x || !w.Linked(x, y) || !x.Admits(y) || !y.Admits(x) {
 			continue
 		}
 		copies := 1
@@ -205,6 +206,32 @@ func decode(row oplog.Row) replica.Arrived {
 	return replica.Arrived{Op: op, Event: ev}
 }
 
+func (w *World) trust(t oplog.TrustOp, from *Node) replica.ArrivedTrust {
+	return replica.ArrivedTrust(w.decode(oplog.Row{Header: t.Header, Body: t.Body}, from.Key.Public()))
+}
+
+// Admits reports whether a node is up and takes another one for a member.
+func (x *Node) Admits(y *Node) bool {
+	return x.Replica != nil && x.Replica.TrustView().Admitted(y.Key.Public()) && !x.Replica.TrustView().Barred(y.Key.Public())
+}
+
+// Meet has two nodes that are linked show each other what admits them, and reports whether they talk.
+func (w *World) Meet(x, y *Node) bool {
+	for _, pair := range [][2]*Node{{x, y}, {y, x}} {
+		guest, host := pair[0], pair[1]
+		if guest.Replica == nil || host.Admits(guest) {
+			continue
+		}
+		for _, t := range guest.Replica.Credentials() {
+			w.Do(host, w.trust(t, guest))
+		}
+		if !host.Admits(guest) && !guest.Former.IsZero() {
+			w.Do(host, replica.HandedOver{From: guest.Former, To: guest.Key.Public()})
+		}
+	}
+	return x.Admits(y) && y.Admits(x)
+}
+
 // Cut cuts or heals the link between two nodes.
 func (w *World) Cut(x, y *Node, cut bool) {
 	i, j := w.index(x), w.index(y)
@@ -222,7 +249,7 @@ func (w *World) Linked(x, y *Node) bool {
 
 // Sync runs one sync round in which y gets from x what it lacks.
 func (w *World) Sync(x, y *Node) {
-	if x.Replica == nil || y.Replica == nil || !w.Linked(x, y) {
+	if x.Replica == nil || y.Replica == nil || !w.Linked(x, y) || !w.Meet(x, y) {
 		return
 	}
 	theirs := y.Replica.Haves()
@@ -234,8 +261,7 @@ func (w *World) Sync(x, y *Node) {
 	}
 	if y.Replica.TrustDigest() != x.Replica.TrustDigest() {
 		for _, t := range x.Replica.Trust() {
-			a := w.decode(oplog.Row{Header: t.Header, Body: t.Body}, x.Key.Public())
-			w.Do(y, replica.ArrivedTrust(a))
+			w.Do(y, w.trust(t, x))
 			if y.Replica == nil {
 				return
 			}
@@ -403,7 +429,7 @@ func (w *World) fingerprint() mesh.Hash {
 		for _, h := range x.Replica.Haves() {
 			b = fmt.Appendf(b, "%v %d %d %s\n", h.Instance, h.Start, h.Next, h.Head)
 		}
-		b = fmt.Append(b, x.Replica.Counts())
+		b = fmt.Append(b, x.Replica.Counts(), x.Replica.TrustDigest())
 		for _, k := range sortedKeys(x.Cluster.Local) {
 			b = fmt.Appendf(b, "%s %s\n", k, x.Cluster.Local[k])
 		}

@@ -70,7 +70,7 @@ func (r *Replica) cut() {
 			r.requestAll()
 		}
 		if r.canSign() && r.mayCut(p.Key) {
-			r.sign(&event.Event{Kind: event.KindRemove, Remove: &event.Remove{Key: p.Key, Cuts: r.cutsOf(p.Key)}})
+			r.sign(&event.Event{Kind: event.KindRemove, Remove: &event.Remove{Key: p.Key, Cuts: r.removalCuts(p.Key)}})
 		}
 	}
 }
@@ -145,7 +145,12 @@ func (r *Replica) cutsOf(k keys.Public) []event.Cut {
 		return 0
 	})
 	for _, l := range logs {
-		if h := l.State(); l.Key.Author == k && h.Next > 0 && len(cuts) < event.MaxCuts {
+		if l.Key.Author != k || len(cuts) == event.MaxCuts {
+			continue
+		}
+		l := *l
+		l.Cut = nil // what others cut may turn out not to count
+		if h := l.State(); h.Next > 0 {
 			cuts = append(cuts, event.Cut{Log: l.Key.Log, Height: h.Next - 1, Head: h.Head})
 		}
 	}
@@ -153,14 +158,40 @@ func (r *Replica) cutsOf(k keys.Public) []event.Cut {
 	return cuts
 }
 
+// removalCuts are the cuts of a removal, which has to have one. That of a key of which nothing is held names a log that
+// cannot be.
+func (r *Replica) removalCuts(k keys.Public) []event.Cut {
+	if cuts := r.cutsOf(k); len(cuts) > 0 {
+		return cuts
+	}
+	return []event.Cut{event.NothingStands}
+}
+
 // handOver moves the zone of a key to another one, because its own key said so.
 func (r *Replica) handOver(from, to keys.Public) {
 	z := r.ZoneOf(from)
-	if key, ok := r.trust.view.Key(z); z == "" || ok && key != from || !r.admitted(from) || !r.canSign() || r.mayJoin(to, z) != DenialNone {
+	if key, ok := r.trust.view.Key(z); z == "" || ok && key != from || !r.admitted(from) || !r.canSign() || !r.knows(from) || r.mayJoin(to, z) != DenialNone {
 		r.report(Decision{Reason: RefusedHandOver, Zone: z, Peer: to})
 		return
 	}
 	r.signHandOver(z, from, to)
+}
+
+// knows reports whether enough is known of what a key signed to cut its logs: something is held, or everybody else who
+// might hold something was compared with. If not, the others are asked.
+func (r *Replica) knows(k keys.Public) bool {
+	for _, l := range r.logs {
+		if l.Key.Author == k && !l.Empty() {
+			return true
+		}
+	}
+	for m := range r.members {
+		if m != k && !r.start.compared[m] {
+			r.requestAll()
+			return false
+		}
+	}
+	return true
 }
 
 func (r *Replica) signHandOver(z mesh.Zone, from, to keys.Public) {

@@ -178,12 +178,17 @@ func (r *Replica) redeem(q Redeem) {
 	if g.Denial != DenialNone || !r.canSign() {
 		return // Redemption says why
 	}
+	old := r.keyOf(g.Zone)
+	takesOver := !old.IsZero() && old != q.Key
+	if takesOver && !r.knows(old) {
+		return
+	}
 	in := r.invites[q.ID]
 	if !slices.ContainsFunc(in.Taken, func(t oplog.Redemption) bool { return t.Key == q.Key }) {
 		in.Taken = append(slices.Clone(in.Taken), oplog.Redemption{Key: q.Key, Zone: g.Zone, At: r.nowMilli()})
 		r.putInvite(in)
 	}
-	if old := r.keyOf(g.Zone); !old.IsZero() && old != q.Key {
+	if takesOver {
 		r.signHandOver(g.Zone, old, q.Key)
 		return
 	}

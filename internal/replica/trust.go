@@ -144,19 +144,19 @@ func (r *Replica) restatedTrust(e *event.Entry) {
 	_ = r.keepTrust(oplog.TrustOp{ID: op.ID, Header: bytes.Clone(op.Raw), Body: bytes.Clone(op.Body)}) // said by its author, if anybody cares
 }
 
-// stateTrust signs what this node admits and binds by itself, unless somebody has said the same. What contradicts the
-// mesh is not stated: it counts here alone, and the findings tell.
+// stateTrust signs what this node admits and binds by itself, unless the mesh can tell from what is stated already. What
+// contradicts the mesh is not stated: it counts here alone, and the findings tell.
 func (r *Replica) stateTrust() {
-	if !r.canSign() || r.trust.stated == r.trust.view {
-		return
-	}
-	for range 2 { // to say it changes the view
+	for n := 0; r.canSign() && r.trust.stated != r.trust.view && n < 2; n++ { // to say it changes the view
 		r.trust.stated = r.trust.view
 		diverging := r.trust.view.Diverging()
+		known := r.vouched()
 		for _, m := range r.admits {
 			odd := slices.ContainsFunc(diverging, func(d trust.Member) bool { return d.Key == m.Key })
-			if !odd && m.Key != r.self {
-				r.state(&event.Event{Kind: event.KindAdmit, Admit: &event.Admit{Key: m.Key, Zone: m.Zone}})
+			ev := &event.Event{Kind: event.KindAdmit, Admit: &event.Admit{Key: m.Key, Zone: m.Zone}}
+			if !odd && !(known[m.Key] && r.trust.view.Says(ev)) {
+				r.sign(ev)
+				known = r.vouched()
 			}
 		}
 		for _, k := range r.sortedMembers() {
@@ -165,7 +165,35 @@ func (r *Replica) stateTrust() {
 			}
 		}
 	}
-	r.trust.stated = r.trust.view
+}
+
+// vouched lists the keys that somebody who trusts this node alone knows to belong to the mesh: those that it admitted,
+// those that these admitted, and so on.
+func (r *Replica) vouched() map[keys.Public]bool {
+	by := make(map[keys.Public][]keys.Public)
+	for _, st := range r.trust.set.Statements() {
+		if !r.trust.view.Standing(st.ID) {
+			continue
+		}
+		switch ev := st.Event; {
+		case ev.Admit != nil:
+			by[st.Author] = append(by[st.Author], ev.Admit.Key)
+		case ev.HandOver != nil:
+			by[st.Author] = append(by[st.Author], ev.HandOver.To)
+		}
+	}
+	known := map[keys.Public]bool{r.self: true}
+	for todo := []keys.Public{r.self}; len(todo) > 0; {
+		k := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, n := range by[k] {
+			if !known[n] {
+				known[n] = true
+				todo = append(todo, n)
+			}
+		}
+	}
+	return known
 }
 
 // state signs a statement about trust that nobody has made yet.
