@@ -155,10 +155,40 @@ func (s *Store) checkOwner(tx *bbolt.Tx) error {
 		return err
 	}
 	have := Identity{meta.Network, meta.Zone, meta.Author}
-	if !s.o.Owner.accepts(have) {
+	if !s.o.Owner.accepts(have) && !s.ofFormer(have) {
 		return &ForeignError{s.path, have, s.o.Owner}
 	}
 	return nil
+}
+
+// ofFormer reports whether a store is that of the key that handed over to the owner's.
+func (s *Store) ofFormer(have Identity) bool {
+	former := s.o.Owner
+	former.Author = s.o.Former
+	return !s.o.Former.IsZero() && !s.o.Owner.Author.IsZero() && former.accepts(have)
+}
+
+// inherit makes a store of the former key the owner's, in one transaction: nothing was signed with the new key yet, so
+// there is no log of it to go on with. What the former key signed stays as a log of its own.
+func (s *Store) inherit() error {
+	var meta *oplog.Meta
+	err := s.view(func(tx *bbolt.Tx) (err error) {
+		if version, verr := readFormat(tx); verr != nil || version != formatVersion {
+			return nil // inspect says so
+		}
+		meta, err = readMeta(tx)
+		return err
+	})
+	if err != nil || meta == nil || !s.ofFormer(Identity{meta.Network, meta.Zone, meta.Author}) {
+		return err
+	}
+	if err := s.fault(onInherit); err != nil {
+		return err
+	}
+	meta.Author, meta.Incarnation = s.o.Owner.Author, 0
+	var w writer
+	w.meta(meta)
+	return s.update(func(tx *bbolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyNode, w.b) })
 }
 
 // readMeta returns the node's record, or nil in a new store.

@@ -12,6 +12,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/oplog"
 )
 
@@ -19,6 +20,9 @@ import (
 type Options struct {
 	// Owner is who opens it: a store of another node is refused. Zero fields are not compared.
 	Owner Identity
+	// Former is the key that handed its zone over to Owner's: a store of it becomes Owner's when it is opened for
+	// writing, and its own log ends. Zero: there is none.
+	Former keys.Public
 	// Ballast is the size of the ballast in bytes; 0 means DefaultBallast, less than 0 none.
 	Ballast int64
 	// Log is told of what doesn't stop an open, such as a compaction that was put off. Nil: nobody is.
@@ -41,6 +45,7 @@ const (
 	onInstall action = "install"
 	onSwap    action = "swap" // after install, before the old file is let go
 	onMigrate action = "migrate"
+	onInherit action = "inherit"
 	onBallast action = "ballast"
 )
 
@@ -116,6 +121,9 @@ func (s *Store) open() error {
 		return err
 	}
 	if err := s.migrate(); err != nil {
+		return err
+	}
+	if err := s.inherit(); err != nil {
 		return err
 	}
 	if err := s.inspect(); err != nil {
