@@ -81,7 +81,6 @@ type graph struct {
 	depends map[int32][]int32
 }
 
-func (g *graph) add(n int32)      { g.nodes = append(g.nodes, n) }
 func (g *graph) edge(n, on int32) { g.depends[n] = append(g.depends[n], on) }
 
 // sources returns the strongly connected components that depend on no other, by Tarjan's algorithm with a stack

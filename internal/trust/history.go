@@ -18,17 +18,11 @@ func (v *View) NextGeneration(z mesh.Zone) uint64 {
 	return math.MaxUint64
 }
 
-// Former reports whether k had z and has it no more: it was expelled, or the zone was handed over to another.
+// Former reports whether k had z, or claimed it with the say of a member, until it was expelled. A member that
+// may not have z, because another key has it, is none: nothing says up to where its claims would count.
 func (v *View) Former(k keys.Public, z mesh.Zone) bool {
-	t := v.tenures[Member{k, z}]
-	holder, held := v.bound[z]
-	if t == nil || held && holder == k {
-		return false
-	}
-	if _, gone := v.expelled[k]; gone {
-		return true
-	}
-	return held && v.Rank(holder, z).Generation > t.generation()
+	_, gone := v.expelled[k]
+	return gone && v.tenures[Member{k, z}] != nil
 }
 
 // Rank orders what different keys claim for z: the key that has it now goes above all others, those by the
@@ -43,8 +37,8 @@ func (v *View) Rank(k keys.Public, z mesh.Zone) Rank {
 	return r
 }
 
-// History returns the keys that had z, and the one that has it last. Before it they stand in the order of the
-// times that their admissions claim, which is for people only.
+// History returns the former keys of z, and last the one that has it. The former stand in the order of the times
+// that their admissions claim, which is for people only.
 func (v *View) History(z mesh.Zone) []Tenure {
 	var all []Tenure
 	for m, t := range v.tenures {

@@ -379,10 +379,8 @@ func (m *model) dump(all []keys.Public, zones []mesh.Zone, logs []mesh.LogID) st
 		}
 		for _, z := range zones {
 			h, held := holder(z)
-			_, of := m.names(h)
 			_, g := m.names(k)
-			former := m.had(k, z) && h != k && (gone || held && of[z] > g[z])
-			fmt.Fprintf(&b, "  %s former=%v current=%v generation=%d\n", z, former, held && h == k, g[z])
+			fmt.Fprintf(&b, "  %s former=%v current=%v generation=%d\n", z, gone && m.had(k, z), held && h == k, g[z])
 		}
 	}
 	for _, z := range zones {
