@@ -14,6 +14,7 @@ type keygenOptions struct {
 	public    string // print the public half of this key
 	importSrc string // convert this key
 	force     bool
+	rotate    string // give the node of this key file a new key
 	toSecret  string // [NS/]NAME of the Secret to write to
 	context   string // of the kubeconfig, for toSecret
 	format    *string
@@ -27,6 +28,10 @@ type keyDocument struct {
 	Secret    string  `json:"secret,omitempty"` // NS/NAME
 	Created   bool    `json:"created"`          // whether this run wrote the file or Secret
 	Backup    string  `json:"backup,omitempty"`
+
+	// Of a rotation: the file with the hand-over, and the public key that signed it.
+	HandOver     string `json:"handOver,omitempty"`
+	FormerPublic string `json:"formerPublicKey,omitempty"`
 }
 
 func newKeygenCmd(e *env) *cobra.Command {
@@ -38,11 +43,12 @@ func newKeygenCmd(e *env) *cobra.Command {
 			"overwrites one. - prints it to stdout instead. Keys are read as 64 hex digits, PKCS#8 in PEM or DER, " +
 			"or libp2p's protobuf, recognised by their content. --to-secret puts the key into a Secret of a Kubernetes " +
 			"cluster instead, that of the pod or of the kubeconfig, under the name " + secretKeyName + "; a Secret that " +
-			"exists is left alone.",
+			"exists is left alone. --rotate gives the node of a key file a new key and keeps the old one beside it; started " +
+			"again, the node takes its store over and shows the hand-over, which the old key signed, to the others.",
 		Example: "  mesh keygen\n" +
 			"  mesh keygen --public private.key\n" +
 			"  openssl genpkey -algorithm ed25519 | mesh keygen --import - east.key\n" +
-			"  mesh keygen --to-secret mesh-system/mesh-key",
+			"  mesh keygen --rotate private.key",
 		Annotations: map[string]string{annotationExits: "0 1 2 3 6", annotationEnv: "KUBECONFIG"},
 		Args:        takesArgs(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -60,12 +66,16 @@ func newKeygenCmd(e *env) *cobra.Command {
 				}
 				return keygenToSecret(c.Context(), e, o, want)
 			}
+			if o.rotate != "" {
+				return rotate(e, o)
+			}
 			return keygen(e, o)
 		},
 	}
 	c.Flags().StringVar(&o.public, "public", "", "print the public key and peer id of the key in `SRC` (- is stdin)")
 	c.Flags().StringVar(&o.importSrc, "import", "", "take the key from `SRC` (- is stdin) instead of making one")
 	c.Flags().BoolVar(&o.force, "force", false, "replace FILE, renaming it to FILE.bak-TIME first")
+	c.Flags().StringVar(&o.rotate, "rotate", "", "replace the key in `FILE` and sign the hand-over to the new one")
 	c.Flags().StringVar(&o.toSecret, "to-secret", "", "put the key into the Secret `[NS/]NAME` unless it exists")
 	c.Flags().StringVar(&o.context, "context", "", "the `NAME` of the kubeconfig's context for --to-secret")
 	o.format = addOutputFlag(c, formatText, formatJSON)
@@ -80,6 +90,10 @@ func (o keygenOptions) check(c *cobra.Command, named bool) error {
 		return usageError(c, "--to-secret excludes FILE, --public and --force", "it writes no file and replaces nothing")
 	case given("context") && !given("to-secret"):
 		return usageError(c, "--context has a meaning with --to-secret only", "nothing else here asks a cluster")
+	case given("rotate") && (named || given("public") || given("to-secret")):
+		return usageError(c, "--rotate excludes FILE, --public and --to-secret", "it replaces the key in the file that it names")
+	case given("rotate") && (o.rotate == "" || o.rotate == stdio):
+		return usageError(c, "--rotate needs the name of a key file", "the hand-over is written beside it")
 	case given("to-secret") && o.toSecret == "":
 		return usageError(c, "--to-secret is empty", "it names a Secret, as NAME or NAMESPACE/NAME")
 	case named && o.file == "", given("public") && o.public == "", given("import") && o.importSrc == "":
