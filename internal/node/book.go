@@ -149,9 +149,9 @@ func (b *book) tell(c *contact, at string, from source, when time.Time) (news bo
 func (b *book) advertised(k keys.Public, addrs []string) (news bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := b.of(k)
+	c, now := b.of(k), b.now()
 	for _, at := range addrs {
-		if _, err := dialAddrs(at); err == nil && b.tell(c, at, fromMember, b.now()) {
+		if _, err := dialAddrs(at); err == nil && b.tell(c, at, fromMember, now) {
 			news = true
 		}
 	}
@@ -163,9 +163,9 @@ func (b *book) advertised(k keys.Public, addrs []string) (news bool) {
 func (b *book) found(k keys.Public, endpoints []string) (news bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := b.of(k)
+	c, now := b.of(k), b.now()
 	for _, at := range endpoints[:min(len(endpoints), maxLANWays)] {
-		news = b.tell(c, at, fromLAN, b.now()) || news
+		news = b.tell(c, at, fromLAN, now) || news
 	}
 	onlyLAN := func(w way) bool { return w.from == fromLAN && w.worked.IsZero() }
 	for n := 0; ; n = 0 {
@@ -224,7 +224,8 @@ func (b *book) plan(k keys.Public, configured []string) []string {
 }
 
 // ranked orders what is known: configured, then what worked of late, then what the node told of late, then what
-// the local network told, then the rest; among equals what worked last, then what was told last.
+// the local network told, then the rest; among equals what worked last, what is vouched for best, and what was told
+// last.
 func (b *book) ranked(c *contact, configured []string) []way {
 	now := b.now()
 	fresh := func(t time.Time) bool { return !t.IsZero() && now.Sub(t) < freshFor }
@@ -257,7 +258,7 @@ func (b *book) ranked(c *contact, configured []string) []way {
 		return 4
 	}
 	slices.SortStableFunc(ways, func(a, b way) int {
-		return cmp.Or(cmp.Compare(class(a), class(b)), b.worked.Compare(a.worked), b.told.Compare(a.told))
+		return cmp.Or(cmp.Compare(class(a), class(b)), b.worked.Compare(a.worked), cmp.Compare(b.from, a.from), b.told.Compare(a.told))
 	})
 	return ways
 }

@@ -70,6 +70,8 @@ type Config struct {
 	JoinLogger *slog.Logger          // of who joins; nil: Logger
 	Registerer prometheus.Registerer // nil: no metrics are registered
 	Now        func() time.Time      // nil: time.Now
+
+	lookup lookup // of names in endpoints; nil: the system's, another one in tests
 }
 
 // DefaultConfig returns the defaults; key, zone, network and store are still to be set.

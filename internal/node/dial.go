@@ -163,7 +163,7 @@ func (n *Node) addrsFor(ctx context.Context, p *peerEntry, endpoints []string) (
 	found, errs := make([][]netip.AddrPort, len(endpoints)), make([]error, len(endpoints))
 	var wg sync.WaitGroup
 	for i, e := range endpoints {
-		wg.Go(func() { found[i], errs[i] = resolve(ctx, n.lookup, e) })
+		wg.Go(func() { found[i], errs[i] = resolve(ctx, n.cfg.lookup, e) })
 	}
 	wg.Wait()
 	behind := map[netip.AddrPort]string{}

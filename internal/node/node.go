@@ -43,7 +43,6 @@ type Node struct {
 	book     *book
 	own      ownRecord
 	lan      *lan
-	lookup   lookup
 
 	helloID, syncID protocol.ID
 	door            *door
@@ -94,6 +93,9 @@ func New(cfg Config) (*Node, error) {
 
 // prepare fills in what follows from the rest and validates.
 func (c *Config) prepare() error {
+	if c.lookup == nil {
+		c.lookup = lookupName
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -124,7 +126,6 @@ func newNode(cfg Config, c core, contacts []oplog.Contact) (*Node, error) {
 		inForce:   newInForce(),
 		door:      newDoor(cfg.Now),
 		desk:      newDesk(cfg.Network, cfg.Now),
-		lookup:    lookupName,
 	}
 	loopback := onlyLoopback(cfg.BindAddresses)
 	n.book, n.lan = newBook(cfg.Now, loopback, contacts), newLAN(loopback)

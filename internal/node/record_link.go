@@ -52,9 +52,10 @@ func (b *book) takeRecord(r peerRecord, member bool) verdict {
 	case c.record.raw != nil && r.seq == c.record.seq:
 		return recordHeld // of two with one number the first one stays
 	}
-	c.record, c.changed, c.tries = r, true, 0
+	c.record, c.changed = r, true
+	now := b.now()
 	for _, at := range r.endpoints {
-		b.tell(c, at, fromMember, b.now())
+		b.tell(c, at, fromMember, now)
 	}
 	b.tidy(c)
 	b.poke()

@@ -192,7 +192,7 @@ const (
 	// MaxEndpoint is the longest endpoint, in bytes: a DNS name of 253, a colon and a port.
 	MaxEndpoint = 253 + 1 + 5
 	// MaxRecord is the largest signed peer record, in bytes: MaxEndpoints addresses fit, however they are written.
-	MaxRecord = 4 << 10
+	MaxRecord = 5 << 10
 )
 
 // Contact is what the address book knows of how to reach a node.

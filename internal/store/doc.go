@@ -51,7 +51,7 @@
 //	                           key, str zone, i64 at, u8 spent
 //	contacts  key              str zone, i64 seen, u8 inviter, u32 record length, record, then per endpoint str
 //
-// Of an invitation's secret only the hash is kept, and of a contact at most 16 endpoints and 4 KiB of record.
+// Of an invitation's secret only the hash is kept, and of a contact at most 16 endpoints and 5 KiB of record.
 // Version 1 had neither invites nor contacts.
 //
 // Payloads live apart from claims, so that a start reads the index without touching their pages.
