@@ -212,7 +212,7 @@ func (w *World) trust(t oplog.TrustOp, from *Node) replica.ArrivedTrust {
 
 // Admits reports whether a node is up and takes another one for a member.
 func (x *Node) Admits(y *Node) bool {
-	return x.Replica != nil && x.Replica.TrustView().Admitted(y.Key.Public()) && !x.Replica.TrustView().Barred(y.Key.Public())
+	return x.Replica != nil && x.Replica.TrustView().Admitted(y.Key.Public())
 }
 
 // Meet has two nodes that are linked show each other what admits them, and reports whether they talk.

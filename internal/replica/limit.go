@@ -65,13 +65,28 @@ func (r *Replica) limitMoved(l *oplog.Log, before *oplog.Limit) {
 	r.rewind(l)
 }
 
-// onChain reports whether the position of a log's cut is held.
+// onChain reports whether the position of a log's cut is held, and all that stands below it: the run of a snapshot that
+// the cut parts doesn't stand for what it restated.
 func (r *Replica) onChain(l *oplog.Log) bool {
+	if l.Cut.Height < l.Start {
+		return false
+	}
 	id, held, err := r.rowID(l.Key, l.Cut.Height)
 	if err != nil {
 		r.fail(err)
 	}
-	return held && id == l.Cut.Hash && l.Cut.Height >= l.Start
+	if !held || id != l.Cut.Hash {
+		return false
+	}
+	whole := l.Start == 0
+	if !whole {
+		r.eachRow(l.Key, l.Start, l.Cut.Height+1, func(row oplog.Row) bool {
+			_, ev := r.decodeRow(row)
+			whole = ev != nil && ev.SnapshotEnd != nil
+			return !whole && r.failure == nil
+		})
+	}
+	return whole
 }
 
 // refetch empties a log of which more was merged than stands: what stands is asked for again, from whoever holds it.

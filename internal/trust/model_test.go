@@ -369,8 +369,8 @@ func (m *model) dump(all []keys.Public, zones []mesh.Zone, logs []mesh.LogID) st
 				zone = z
 			}
 		}
-		fmt.Fprintf(&b, "%s admitted=%v speaks=%v expelled=%v barred=%v zone=%q conflict=%v\n", k.Short(), m.say[k] && !gone && !barred,
-			m.say[k] && !barred, gone, barred, zone,
+		fmt.Fprintf(&b, "%s admitted=%v speaks=%v expelled=%v barred=%v zone=%q conflict=%v\n", k.Short(), m.say[k] && !gone,
+			m.say[k], gone, barred, zone,
 			slices.ContainsFunc(conflicts, func(c trust.Conflict) bool { return slices.Contains(c.Keys, k) }))
 		for _, l := range logs {
 			if cut, none := m.limit(k, l); gone {

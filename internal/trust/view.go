@@ -123,7 +123,7 @@ func (v *View) propose(all []*Statement) {
 // Admitted reports whether k is a member now. Self is one unless it was expelled.
 func (v *View) Admitted(k keys.Public) bool {
 	_, gone := v.expelled[k]
-	return v.say[k] && !gone && !v.barred[k]
+	return v.say[k] && !gone
 }
 
 // Members returns the admitted keys without self, sorted by key.
@@ -150,7 +150,8 @@ func (v *View) Expelled(k keys.Public) (Expulsion, bool) {
 	return e, ok
 }
 
-// Barred reports whether this node itself proposed to remove k, which is not expelled yet: here, k is no member.
+// Barred reports whether this node itself proposed to remove k, which is not expelled yet: it takes no new operations of
+// k any more. They go on talking: proposals against one another must not keep a majority from meeting.
 func (v *View) Barred(k keys.Public) bool { return v.barred[k] }
 
 // Cut returns where the log of an expelled key ends. limited: k is expelled. none: nothing of that log stands;
@@ -163,7 +164,7 @@ func (v *View) Cut(k keys.Public, log mesh.LogID) (cut event.Cut, none, limited 
 
 // Speaks reports whether operations of k are taken, up to its cuts: it is a member, or was one until it was
 // expelled.
-func (v *View) Speaks(k keys.Public) bool { return v.say[k] && !v.barred[k] }
+func (v *View) Speaks(k keys.Public) bool { return v.say[k] }
 
 // Proposals returns the removals without a cut of keys that are not expelled, by key and id.
 func (v *View) Proposals() []Proposal { return v.proposals }
