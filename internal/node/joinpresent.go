@@ -22,6 +22,10 @@ import (
 // the peer may have heard of who signed them since. It keeps well below what the peer counts as too many.
 const presentAgain = time.Minute
 
+// handOverPause lies between two tries to sign a hand-over while this node doesn't sign yet; each is a decision
+// of the replica that an operator may see.
+const handOverPause = 2 * time.Second
+
 // answerPresent hears what a key shows for its admission. What it proves is for the replica to judge, as if it
 // had come by sync.
 func (n *Node) answerPresent(ctx context.Context, s network.Stream, c caller, m presentMsg) error {
@@ -109,7 +113,7 @@ func (n *Node) takeHandOver(ctx context.Context, c caller, text string) (*denial
 		if err := n.Do(ctx, replica.HandedOver{From: h.From, To: h.To}); err != nil {
 			return nil, err
 		}
-		if n.awaitMember(ctx, c.key, signPause) {
+		if n.awaitMember(ctx, c.key, handOverPause) {
 			n.cfg.JoinLogger.Info("zone handed over", "peer", c.key, "from", h.From, "zone", string(zone))
 			return nil, nil
 		}
