@@ -8,29 +8,30 @@ import (
 	"dcp.hiro.io/mesh/internal/config"
 	"dcp.hiro.io/mesh/internal/kube/meshpeer"
 	"dcp.hiro.io/mesh/internal/node"
+	"dcp.hiro.io/mesh/internal/replica"
 )
 
 // members are the peers that the node talks to: those of the configuration and those that MeshPeers admit. What the
-// configuration says about a key counts.
+// configuration says about a key counts. Only the configuration says what may flow.
 type members struct {
 	mu         sync.Mutex
-	configured []node.Peer
+	configured []config.Node
 	admitted   []node.Peer
 }
 
 // configure replaces those of the configuration and returns those before.
-func (m *members) configure(nodes []config.Node) (before []node.Peer) {
+func (m *members) configure(nodes []config.Node) (before []config.Node) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	before, m.configured = m.configured, nodePeers(nodes)
+	before, m.configured = m.configured, nodes
 	return before
 }
 
-// restore takes back a change.
-func (m *members) restore(before []node.Peer) {
+// rules says what may flow between the zones.
+func (m *members) rules() []replica.Rule {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.configured = before
+	return rules(m.configured)
 }
 
 // admit replaces those that MeshPeers admit.
@@ -47,7 +48,7 @@ func (m *members) admit(list []meshpeer.Admitted) {
 func (m *members) all() []node.Peer {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	out := slices.Clone(m.configured)
+	out := nodePeers(m.configured)
 	for _, a := range m.admitted {
 		if !slices.ContainsFunc(out, func(p node.Peer) bool { return p.Key == a.Key }) {
 			out = append(out, a)
@@ -68,9 +69,22 @@ func nodePeers(nodes []config.Node) []node.Peer {
 	return peers
 }
 
-// setNodes tells the node its peers, and reports whether it took them.
+// rules lists what the entries of nodes allow. Those that allow everything stand there too: they end what an earlier
+// key of their zone was not allowed.
+func rules(nodes []config.Node) []replica.Rule {
+	out := make([]replica.Rule, 0, len(nodes))
+	for _, n := range nodes {
+		out = append(out, replica.Rule{Key: n.Key, Zone: n.Zone, Allow: n.Allow})
+	}
+	return out
+}
+
+// setNodes tells the node its peers and what may flow, and reports whether it took them.
 func (r *running) setNodes(ctx context.Context) bool {
 	err := r.node.SetNodes(ctx, r.members.all())
+	if err == nil {
+		err = r.node.Do(ctx, replica.Rules{Rules: r.members.rules()})
+	}
 	if err != nil {
 		r.log.Error("the new nodes were not taken over", "err", err)
 	}

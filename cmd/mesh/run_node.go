@@ -19,6 +19,7 @@ import (
 	"dcp.hiro.io/mesh/internal/folder"
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/logging"
+	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/node"
 	"dcp.hiro.io/mesh/internal/replica"
 	"dcp.hiro.io/mesh/internal/store"
@@ -212,7 +213,8 @@ func nodeConfig(cfg *config.Config) node.Config {
 		BrakeMin:   cfg.Mesh.Brake.Min, BrakeShare: cfg.Mesh.Brake.Share, BrakeWindow: cfg.Mesh.Brake.Window,
 		SnapshotMaxLog: cfg.Mesh.SnapshotMaxLog, SnapshotInterval: cfg.Mesh.SnapshotInterval,
 		TombstoneRetention: cfg.Mesh.TombstoneRetention, Bootstrap: cfg.Mesh.Bootstrap,
-		Publishes: cfg.Publishes, Applies: cfg.Applies,
+		Publishes: cfg.Publishes, Applies: cfg.Applies, Outside: func(k mesh.ObjectKey) string { return cfg.Flow(k).Reason },
+		Rules: rules(cfg.Nodes),
 	}
 	return nc
 }

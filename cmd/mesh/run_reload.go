@@ -57,7 +57,7 @@ func (r *running) reload(ctx context.Context) (late bool) {
 	select {
 	case <-r.ready:
 		if !r.setNodes(ctx) {
-			r.members.restore(before)
+			r.members.configure(before)
 			return false
 		}
 	default:

@@ -42,7 +42,8 @@ func statusText(e *env, s mesh.Status, peers []mesh.Peer) string {
 	r := s.Resources
 	t.line("resources", fmt.Sprintf("%d live", r.Live), stylePlain, counts(
 		count{r.Tombstones, "tombstone", true}, count{r.Contested, "contested", false},
-		count{r.Rejected, "rejected", false}, count{r.DeletesHeld, "delete", true}, count{r.Unmanaged, "unmanaged", false})...)
+		count{r.Rejected, "rejected", false}, count{r.DeletesHeld, "delete", true}, count{r.Unmanaged, "unmanaged", false},
+		count{r.NotAllowed, "not allowed", false})...)
 	t.cluster(s.Cluster)
 	t.health(s.Findings)
 	return t.b.String()

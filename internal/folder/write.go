@@ -95,6 +95,9 @@ func (f *Folder) note(w replica.Write, errText string) {
 }
 
 func (f *Folder) carryOut(d *disk, w replica.Write) error {
+	if w.Kind == replica.Leave {
+		return nil
+	}
 	if err := w.Object.Validate(); err != nil {
 		return finalError{err}
 	}

@@ -19,6 +19,9 @@ const tries = 5
 // carryOut does one write. before is what is known of the object; what it returns is what is known afterwards, and
 // whether anything was written.
 func (c *Cluster) carryOut(ctx context.Context, w replica.Write, before known) (known, bool, error) {
+	if w.Kind == replica.Leave {
+		return before, false, nil
+	}
 	e := c.entryOf(w.Object)
 	puts := w.Kind == replica.PutReplica || w.Kind == replica.YieldLocal
 	if e == nil || !e.Apply && puts {

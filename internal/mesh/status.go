@@ -72,6 +72,7 @@ type Resources struct {
 	Rejected    int `json:"rejected"`
 	DeletesHeld int `json:"deletesHeld"`
 	Unmanaged   int `json:"unmanaged"`
+	NotAllowed  int `json:"notAllowed"` // kept from flowing by nodes[].allow or mesh.resources
 }
 
 // ClusterStatus describes the place where objects live.
@@ -152,7 +153,7 @@ type LogStatus struct {
 type Resource struct {
 	Object  string    `json:"object"`
 	Owner   Zone      `json:"owner"` // empty when nobody claims it
-	State   string    `json:"state"` // Live, Deleted, Conflict, Held, Unmanaged, NotRestated, Rejected, Pending
+	State   string    `json:"state"` // Live, Deleted, Conflict, Held, Unmanaged, NotRestated, Rejected, Pending, NotAllowed
 	Epoch   Epoch     `json:"epoch"`
 	Version Version   `json:"version"`
 	Content string    `json:"content,omitempty"` // hash

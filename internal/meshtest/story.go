@@ -32,6 +32,7 @@ import (
 //	unmount a                   the cluster cannot be reached;  mount a
 //	backup a store              keep a copy, also of: cluster;  restore a store;  lose a store
 //	swap a                      its cluster is replaced by an empty one while it runs
+//	allow a b shop,blog         a applies of b's zone only what is in these namespaces; all, none; allow a a: what a publishes
 //	adopt a x                   take ownership;  accept a b: confirm the deletions held at a for b
 //	future a                    a (down) signs something that no present version can read
 //	bare a->b                   the header of a's newest operation without its body

@@ -3,6 +3,7 @@ package meshtest
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,6 +69,8 @@ func (s *story) doNode(x *Node, name string, args []string) error {
 		return s.backup(x, name, args[0])
 	case "adopt 1":
 		s.w.Do(x, replica.Adopt{Object: k})
+	case "allow 2":
+		return s.allow(x, args[0], args[1])
 	case "accept 1":
 		return s.accept(x, mesh.Zone(args[0]))
 	case "future 0":
@@ -75,6 +78,26 @@ func (s *story) doNode(x *Node, name string, args []string) error {
 	default:
 		return errUsage
 	}
+	return nil
+}
+
+// allow changes what may flow, at once and for later starts.
+func (s *story) allow(x *Node, of, namespaces string) error {
+	y := s.node(of)
+	if y == nil {
+		return fmt.Errorf("no zone %s", of)
+	}
+	rule := replica.Rule{Key: y.Key.Public()}
+	switch namespaces {
+	case "all":
+	case "none":
+		rule.Allow = &mesh.Allow{Namespaces: []string{}}
+	default:
+		rule.Allow = &mesh.Allow{Namespaces: strings.Split(namespaces, ",")}
+	}
+	rules := slices.DeleteFunc(slices.Clone(x.Config.Rules), func(r replica.Rule) bool { return r.Key == rule.Key })
+	x.Config.Rules = append(rules, rule)
+	s.w.Do(x, replica.Rules{Rules: x.Config.Rules})
 	return nil
 }
 

@@ -93,7 +93,7 @@ func (s *story) decisions() {
 			}
 			fmt.Fprintf(&s.out, "%s: %s", x.Name, d.Reason)
 			if d.Object.Name != "" {
-				fmt.Fprintf(&s.out, " %s", d.Object.Name)
+				fmt.Fprintf(&s.out, " %s", nameOf(d.Object))
 			}
 			if i, ok := s.names.logs[d.Log]; ok {
 				fmt.Fprintf(&s.out, " %s#%d", s.names.instance(i), d.Seq)
@@ -143,9 +143,17 @@ func (s *story) show(x *Node) error {
 		fmt.Fprintf(&s.out, "%s: nothing\n", x.Name)
 	}
 	for _, k := range sortedKeys(seen) {
-		fmt.Fprintf(&s.out, "%s: %s %s | %s |%s\n", x.Name, k.Name, standing(x.Cluster, k), state(x, k), s.claims(x, idx, k))
+		fmt.Fprintf(&s.out, "%s: %s %s | %s |%s\n", x.Name, nameOf(k), standing(x.Cluster, k), state(x, k), s.claims(x, idx, k))
 	}
 	return nil
+}
+
+// nameOf is what Object reads.
+func nameOf(k mesh.ObjectKey) string {
+	if k.Namespace == "default" {
+		return k.Name
+	}
+	return k.Namespace + "/" + k.Name
 }
 
 func standing(c *Cluster, k mesh.ObjectKey) string {

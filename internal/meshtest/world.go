@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"dcp.hiro.io/mesh/internal/event"
@@ -460,6 +461,9 @@ func (w *World) Delete(x *Node, k mesh.ObjectKey) {
 
 // Object names a ConfigMap.
 func Object(name string) mesh.ObjectKey {
+	if namespace, rest, ok := strings.Cut(name, "/"); ok {
+		return mesh.ObjectKey{Kind: "ConfigMap", Namespace: namespace, Name: rest}
+	}
 	return mesh.ObjectKey{Kind: "ConfigMap", Namespace: "default", Name: name}
 }
 

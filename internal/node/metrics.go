@@ -240,7 +240,8 @@ func (c *statusCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	g.flush()
 	for state, v := range map[string]int{"live": s.Resources.Live, "tombstone": s.Resources.Tombstones,
-		"contested": s.Resources.Contested, "rejected": s.Resources.Rejected} {
+		"contested": s.Resources.Contested, "rejected": s.Resources.Rejected,
+		"not_allowed": s.Resources.NotAllowed} {
 		g.set("resources", float64(v), state)
 	}
 	for direction, v := range map[string]uint64{"in": c.n.received.Load(), "out": c.n.sent.Load()} {

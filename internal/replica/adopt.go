@@ -18,6 +18,10 @@ func (r *Replica) AdoptRefusal(k mesh.ObjectKey) string {
 	win, claimed := merge.Winner(o.claims)
 	mine := o.live(r.cfg.Zone)
 	switch {
+	case !r.cfg.Publishes(k):
+		return "the configuration of this node doesn't let it out"
+	case !r.rules.own.Allows(k):
+		return "nodes[].allow of this node's own entry doesn't name it"
 	case o.placed != nil && o.placed.State == oplog.PlacedHeld:
 		return "its deletion is held; accept or wait for its owner"
 	case mine != nil && win.Zone == r.cfg.Zone && len(merge.Rivals(o.claims)) == 0 && !r.missing(o):

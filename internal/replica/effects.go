@@ -59,6 +59,8 @@ const (
 	AdoptLocal WriteKind = 4
 	// RemoveLocal deletes our own object if its content is still Expect; otherwise the outcome is Altered.
 	RemoveLocal WriteKind = 5
+	// Leave takes the place of a write that is no longer wanted: the object stays as it stands.
+	Leave WriteKind = 6
 )
 
 func (k WriteKind) String() string {
@@ -73,6 +75,8 @@ func (k WriteKind) String() string {
 		return "adopt-local"
 	case RemoveLocal:
 		return "remove-local"
+	case Leave:
+		return "leave"
 	}
 	return "unknown"
 }

@@ -37,7 +37,7 @@ func (r *Replica) local(in Local) {
 		r.report(Decision{Reason: Withheld, Zone: in.Labelled, Object: o.key})
 		return
 	}
-	if r.canSign() {
+	if r.canSign() && r.rules.own.Allows(o.key) {
 		r.publish(o, in.Payload)
 	}
 }
@@ -75,7 +75,7 @@ func (r *Replica) publish(o *object, payload []byte) {
 
 // unpublished reports whether the local copy is one that publish would state.
 func (r *Replica) unpublished(o *object) bool {
-	if o.local == nil || o.withheld || r.yielding(o) {
+	if o.local == nil || o.withheld || r.yielding(o) || !r.rules.own.Allows(o.key) {
 		return false
 	}
 	if p := o.placed; p != nil && p.Local && p.State == oplog.PlacedUnmanaged && p.Content == o.local.content {
@@ -140,7 +140,7 @@ func (r *Replica) localGone(k mesh.ObjectKey) {
 func (r *Replica) putBack(o *object) {
 	p := o.placed
 	if p == nil || p.Local || !p.Expect.IsZero() || p.State != oplog.PlacedDone && p.State != oplog.PlacedWanted ||
-		p.Epoch == mesh.MaxEpoch || o.live(r.cfg.Zone) != nil || !r.cfg.Applies(o.key) {
+		p.Epoch == mesh.MaxEpoch || o.live(r.cfg.Zone) != nil || r.outside(o) {
 		return
 	}
 	if p.State == oplog.PlacedDone {
@@ -159,13 +159,15 @@ func (r *Replica) replicaSeen(in ReplicaSeen) {
 	p := o.placed
 	switch {
 	case p == nil && in.Content.IsZero():
+	case p != nil && !p.Local && p.State == oplog.PlacedUnmanaged && in.Content.IsZero():
+		r.place(o, nil) // it stood there for nobody, and somebody took it away
 	case p == nil:
 		// A replica from before this store: its path says whose it is. Only a tombstone of that very zone
 		// may delete it, so its epoch counts as the highest.
 		r.place(o, &oplog.Placed{
 			Object: in.Object, Zone: in.Zone, Epoch: mesh.MaxEpoch, Content: in.Content, State: oplog.PlacedDone,
 		})
-	case p.Local || p.State == oplog.PlacedUnmanaged || p.State == oplog.PlacedHeld || !r.cfg.Applies(o.key):
+	case p.Local || p.State == oplog.PlacedUnmanaged || p.State == oplog.PlacedHeld || r.outside(o):
 	case p.State == oplog.PlacedRemoving:
 		if in.Content.IsZero() {
 			r.removed(o)
@@ -187,7 +189,17 @@ func (r *Replica) replicaSeen(in ReplicaSeen) {
 // written takes in the outcome of a write.
 func (r *Replica) written(in Written) {
 	o := r.objects[in.Write.Object]
-	if o == nil || o.placed == nil {
+	if o == nil {
+		return
+	}
+	if o.placed == nil && in.Err == "" && in.Write.Kind == PutReplica {
+		// It was no longer wanted, and was under way already.
+		w := in.Write
+		r.place(o, &oplog.Placed{
+			Object: o.key, Zone: w.Zone, Epoch: w.Epoch, Birth: w.Birth, Version: w.Version, Content: w.Content, State: oplog.PlacedWanted,
+		})
+	}
+	if o.placed == nil {
 		return
 	}
 	p := o.placed
@@ -250,7 +262,7 @@ func (r *Replica) resume() {
 	for _, o := range r.objectsWhere(anyObject) {
 		r.touch(o)
 		p := o.placed
-		if p == nil || !p.Local && !r.cfg.Applies(o.key) {
+		if p == nil || !p.Local && r.outside(o) {
 			continue
 		}
 		switch {

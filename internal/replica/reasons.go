@@ -44,9 +44,10 @@ const (
 	DriftCorrected  Reason = "drift_corrected" // a replica was altered here and is put back
 	DeleteHeld      Reason = "delete_held"     // by the mass-delete brake
 	DeletesAccepted Reason = "deletes_accepted"
-	Contested       Reason = "contested" // two creators; each keeps its copy
-	Withheld        Reason = "withheld"  // its labels name another zone that claims it
-	TooLarge        Reason = "too_large" // or otherwise no object that can be stated
+	Contested       Reason = "contested"   // two creators; each keeps its copy
+	Withheld        Reason = "withheld"    // its labels name another zone that claims it
+	NotAllowed      Reason = "not_allowed" // a rule keeps it from being published or applied
+	TooLarge        Reason = "too_large"   // or otherwise no object that can be stated
 	ApplyFailed     Reason = "apply_failed"
 	RefusedAdopt    Reason = "adopt_refused"
 	RefusedAccept   Reason = "accept_refused" // the held set is not the one that was shown

@@ -15,7 +15,7 @@ import (
 	"dcp.hiro.io/mesh/internal/oplog"
 )
 
-// Config is what a replica is told. It is not changed while it runs, but for Members.
+// Config is what a replica is told. It is not changed while it runs, but for Members and Rules.
 type Config struct {
 	Network mesh.NetworkID
 	Zone    mesh.Zone
@@ -36,6 +36,10 @@ type Config struct {
 
 	// Publishes and Applies say which objects the configuration lets out and in. Nil: every object.
 	Publishes, Applies func(mesh.ObjectKey) bool
+	// Outside says in one sentence why Applies refuses an object, for people. Nil: nobody knows.
+	Outside func(mesh.ObjectKey) string
+	// Rules say which of them flow between zones. The input Rules replaces them.
+	Rules []Rule
 }
 
 // OnConflict says what happens to the copies of two zones that created one object independently.
@@ -93,6 +97,7 @@ type Replica struct {
 	pruned    map[mesh.LogKey]*operation.Operation // the last one seen from before a log's start
 	newLogs   map[keys.Public]*bucket              // how often authors begin new logs
 	trust     trustState
+	rules     ruleSet
 	invites   map[string]oplog.Invite
 	proposals map[keys.Public]*proposal // removals on their way
 
@@ -143,6 +148,7 @@ func New(cfg Config, idx *oplog.Index, reader oplog.Reader, now time.Time) (*Rep
 	}
 	r.wit.known = cfg.Clusterless // there is nothing to witness
 	r.admits = slices.DeleteFunc(slices.Clone(cfg.Members), func(m Member) bool { return m.Key == r.self })
+	r.rules = newRuleSet(cfg.Rules, r.self)
 	if idx.Meta == nil {
 		r.meta = oplog.Meta{
 			Network: cfg.Network, Zone: cfg.Zone, Author: r.self,
@@ -194,6 +200,7 @@ func (r *Replica) load(idx *oplog.Index) {
 	for _, in := range idx.Invites {
 		r.invites[in.ID] = in
 	}
+	r.bindRules()
 	for _, p := range idx.Placed {
 		o := r.object(p.Object)
 		o.placed = &p

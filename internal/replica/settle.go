@@ -9,11 +9,15 @@ import (
 
 // settle takes one object one step towards what the claims say. It may be called any number of times.
 func (r *Replica) settle(o *object) {
+	r.withhold(o)
 	act, win := merge.Decide(r.cfg.Zone, o.claims, merge.Policy{Oldest: r.cfg.OnConflict == Oldest})
-	if !r.cfg.Applies(o.key) && (act == merge.Nothing || act == merge.Put || act == merge.Remove) {
+	if r.keepsOut(o, act, win) {
 		r.settleOutside(o)
 		o.ended = ""
 		return
+	}
+	if act == merge.Put || act == merge.Remove {
+		r.giveWay(o)
 	}
 	switch act {
 	case merge.Nothing:
@@ -34,18 +38,6 @@ func (r *Replica) settle(o *object) {
 		r.restate(o, win.Epoch)
 	}
 	o.ended = ""
-}
-
-// settleOutside leaves a replica as it stands: no entry of the configuration lets the object in any more, so
-// nothing is written or deleted here, whatever its owner states.
-func (r *Replica) settleOutside(o *object) {
-	p := o.placed
-	if p == nil || p.Local || p.State == oplog.PlacedUnmanaged || !p.Expect.IsZero() {
-		return
-	}
-	q := *p
-	q.State = oplog.PlacedUnmanaged
-	r.place(o, &q)
 }
 
 // settleUnclaimed deals with an object that nobody claims. If its last claim was ended by a snapshot of the
@@ -192,7 +184,7 @@ func (r *Replica) yield(o *object, win mesh.Claim) {
 	if o.local != nil {
 		want.Expect, kind = o.local.content, YieldLocal
 	}
-	if !r.cfg.Applies(o.key) {
+	if !r.flowsIn(win.Zone, o.key) {
 		// What the winner states doesn't flow in here: the copy stays as it is, no longer ours.
 		want.State, want.Local, want.Content = oplog.PlacedUnmanaged, true, mine.Content
 		r.place(o, &want)
@@ -236,10 +228,16 @@ func (r *Replica) yieldDeleted(o *object, win mesh.Claim) {
 	if o.local == nil {
 		return
 	}
-	r.place(o, &oplog.Placed{
+	p := &oplog.Placed{
 		Object: o.key, Zone: win.Zone, Epoch: mine.Epoch, Birth: mine.Birth, Version: win.Version,
 		Expect: o.local.content, State: oplog.PlacedWanted,
-	})
+	}
+	if !r.flowsIn(win.Zone, o.key) {
+		p.State, p.Local, p.Content, p.Expect = oplog.PlacedUnmanaged, true, o.local.content, mesh.Hash{}
+		r.place(o, p)
+		return
+	}
+	r.place(o, p)
 	r.remove(o, win.Zone)
 }
 

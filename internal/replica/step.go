@@ -107,6 +107,8 @@ func (r *Replica) handle(in Input) {
 		r.acceptDeletes(in)
 	case Members:
 		r.setMembers(in.Nodes)
+	case Rules:
+		r.setRules(in)
 	case Mute:
 		r.mute(in.On)
 	case Invited:
@@ -142,6 +144,7 @@ func (r *Replica) housekeep() {
 
 // settleAll settles every object that changed, and those that change by that, until none is left.
 func (r *Replica) settleAll() {
+	r.followRules()
 	for i := 0; i < len(r.dirtyObjects); i++ {
 		o := r.dirtyObjects[i]
 		o.dirty = false

@@ -20,6 +20,7 @@ const (
 	classRejected
 	classHeld
 	classUnmanaged
+	classNotAllowed
 )
 
 // counts keeps the numbers that are asked for often up to date.
@@ -27,7 +28,7 @@ type counts struct {
 	ownLive int               // our live claims
 	placed  map[mesh.Zone]int // replicas standing here, by the zone they are of
 	held    int
-	by      [6]int
+	by      [7]int
 	unacked bool // a tombstone of another zone arrived since our last acknowledgement
 	own     mesh.Zone
 }
@@ -73,6 +74,9 @@ func (r *Replica) classify(o *object) class {
 	if p := o.placed; p != nil && p.State == oplog.PlacedUnmanaged {
 		c |= classUnmanaged
 	}
+	if b, _ := r.barred(o); b != noBarrier {
+		c |= classNotAllowed
+	}
 	return c
 }
 
@@ -81,6 +85,11 @@ func (r *Replica) reclassify(o *object) {
 	c := r.classify(o)
 	if c&classContested != 0 && o.class&classContested == 0 && r.cfg.OnConflict == Hold && !r.step.now.IsZero() {
 		r.report(Decision{Reason: Contested, Zone: r.cfg.Zone, Object: o.key})
+	}
+	if c&classNotAllowed != 0 && o.class&classNotAllowed == 0 && !r.step.now.IsZero() {
+		if b, z := r.barred(o); b == ownRule || !r.allowsFrom(z, o.key) {
+			r.report(Decision{Reason: NotAllowed, Zone: z, Object: o.key})
+		}
 	}
 	for i := range r.counts.by {
 		bit := class(1) << i
@@ -106,6 +115,7 @@ func (r *Replica) Counts() mesh.Resources {
 	return mesh.Resources{
 		Tombstones: r.counts.by[0], Live: r.counts.by[1], Contested: r.counts.by[2],
 		Rejected: r.counts.by[3], DeletesHeld: held, Unmanaged: r.counts.by[5],
+		NotAllowed: r.counts.by[6],
 	}
 }
 
@@ -193,6 +203,7 @@ func (r *Replica) resource(o *object) mesh.Resource {
 		}
 	}
 	p := o.placed
+	bar, of := r.barred(o)
 	switch {
 	case p != nil && p.State == oplog.PlacedHeld:
 		res.State, res.Detail = "Held", fmt.Sprintf("its deletion by %s is held", r.heldBy(o))
@@ -200,6 +211,8 @@ func (r *Replica) resource(o *object) mesh.Resource {
 		res.State, res.Detail = "Held", "it is not here; its deletion is not signed until you confirm"
 	case o.rejected != "":
 		res.State, res.Detail = "Rejected", o.rejected
+	case bar != noBarrier:
+		res.State, res.Detail = "NotAllowed", r.barText(o, bar, of)
 	case len(merge.Rivals(o.claims)) > 0:
 		res.State, res.Detail = "Conflict", "created independently by several zones; adopt it in one of them"
 	case o.withheld:
