@@ -107,7 +107,7 @@ func (r *random) zoned(names []string) []trust.Member {
 // TestAnySet compares the view of random sets with the model's, whatever the order in which they came.
 func TestAnySet(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(2000) {
+	for seed := range uint64(1000) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		r := newRandom(rng.IntN)
 		for range 1 + r.n(14) {
@@ -203,7 +203,7 @@ func (r *random) String() string {
 // the end all say the same, which is what the model says of everything together.
 func TestAnyExchange(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(1200) {
+	for seed := range uint64(600) {
 		rng := rand.New(rand.NewPCG(seed, 2))
 		r := newRandom(rng.IntN)
 		for range 1 + r.n(14) {
