@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -232,7 +233,11 @@ func (n *Node) hearHello(s network.Stream) error {
 	}
 	if no != nil {
 		n.metrics.refused(no.Reason)
-		n.log.Warn("refused a hello", "peer", key, "zone", string(h.Instance.Zone), "reason", string(no.Reason), "detail", no.Text)
+		level := slog.LevelWarn
+		if no.Reason == refusedNotAdmitted {
+			level = slog.LevelInfo // a stranger may keep coming; a peer whose admission one side forgot sees it in its status
+		}
+		n.log.Log(context.Background(), level, "refused a hello", "peer", key, "zone", string(h.Instance.Zone), "reason", string(no.Reason), "detail", no.Text)
 		if p := n.peers.get(key); p != nil {
 			p.failed(*no)
 		}

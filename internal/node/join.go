@@ -239,7 +239,7 @@ func (j *joiner) otherProtocol() error {
 
 // ask is the exchange on the stream.
 func (j *joiner) ask(s network.Stream, out *Joined) error {
-	_ = s.SetDeadline(time.Now().Add(signPatience + forcePatience + 2*askTimeout))
+	_ = s.SetDeadline(time.Now().Add(signPatience + 2*askTimeout))
 	m := redeemMsg{Dry: j.cfg.DryRun, Versions: protocolVersions, Software: j.cfg.Version, Network: j.cfg.Token.Network,
 		ID: j.cfg.Token.ID, Secret: j.cfg.Token.Secret, Zone: j.cfg.Zone}
 	if _, err := s.Write(encodeRedeem(m)); err != nil {

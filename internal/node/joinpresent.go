@@ -29,7 +29,7 @@ const handOverPause = 2 * time.Second
 // answerPresent hears what a key shows for its admission. What it proves is for the replica to judge, as if it
 // had come by sync.
 func (n *Node) answerPresent(ctx context.Context, s network.Stream, c caller, m presentMsg) error {
-	_ = s.SetDeadline(time.Now().Add(n.desk.patience + forcePatience + n.desk.timeout))
+	_ = s.SetDeadline(time.Now().Add(n.desk.patience + n.desk.timeout))
 	no, err := n.present(ctx, c, m)
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func (n *Node) present(ctx context.Context, c caller, m presentMsg) (*denialMsg,
 			return nil, err
 		}
 	}
-	if taken > 0 && n.awaitMember(ctx, c.key, forcePatience) {
+	if taken > 0 && n.isMember(c.key) {
 		return nil, nil
 	}
 	if m.HandOver != "" {
@@ -109,20 +109,26 @@ func (n *Node) takeHandOver(ctx context.Context, c caller, text string) (*denial
 	if zone == "" {
 		return &denialMsg{Code: deniedProof, Text: fmt.Sprintf("key %s, which the hand-over is from, is bound to no zone", h.From.Short())}, nil
 	}
-	for deadline := time.Now().Add(n.desk.patience); ; {
+	deadline := time.Now().Add(n.desk.patience)
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 		if err := n.Do(ctx, replica.HandedOver{From: h.From, To: h.To}); err != nil {
 			return nil, err
 		}
-		if n.awaitMember(ctx, c.key, handOverPause) {
+		if n.isMember(c.key) {
 			n.cfg.JoinLogger.Info("zone handed over", "peer", c.key, "from", h.From, "zone", string(zone))
 			return nil, nil
 		}
-		if err := ctx.Err(); err != nil {
-			return nil, context.Cause(ctx)
-		}
 		if time.Now().After(deadline) {
-			return &denialMsg{Code: string(replica.DenialNotYet), Text: "this node doesn't sign yet: ask again in a moment"}, nil
+			return &denialMsg{Code: string(replica.DenialNotYet), Text: "this node can't sign the hand-over yet: ask again in a moment"}, nil
 		}
+		pause.Reset(handOverPause)
 	}
 }
 
@@ -155,7 +161,7 @@ func (n *Node) introduce(ctx context.Context, p *peerEntry) bool {
 	if shown {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout+askTimeout+signPatience+forcePatience)
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout+2*askTimeout+signPatience)
 	defer cancel()
 	c, err := n.connect(ctx, p)
 	if err != nil {

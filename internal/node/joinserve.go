@@ -27,8 +27,6 @@ const (
 	// compared with its peers; signPause lies between two looks.
 	signPatience = 20 * time.Second
 	signPause    = 200 * time.Millisecond
-	// forcePatience is how long an admission that was signed may take to be in force on the network side.
-	forcePatience = 5 * time.Second
 )
 
 // Codes of a denial that are no replica.Denial.
@@ -166,7 +164,7 @@ func (n *Node) badJoin(c caller, in *io.LimitedReader, err error) error {
 
 // answerRedeem decides about a request, says so, and hears whether the caller knows.
 func (n *Node) answerRedeem(ctx context.Context, s network.Stream, r *frameReader, c caller, m redeemMsg) error {
-	_ = s.SetDeadline(time.Now().Add(n.desk.patience + forcePatience + n.desk.timeout))
+	_ = s.SetDeadline(time.Now().Add(n.desk.patience + n.desk.timeout))
 	g, no, err := n.redeem(ctx, c, m)
 	if err != nil {
 		return err
@@ -234,7 +232,7 @@ func (n *Node) redeem(ctx context.Context, c caller, m redeemMsg) (*grantMsg, *d
 	if m.Dry {
 		return out, nil, nil
 	}
-	if !n.awaitMember(ctx, c.key, forcePatience) {
+	if !n.isMember(c.key) {
 		return nil, nil, fmt.Errorf("key %s was admitted and is no member yet", c.key.Short())
 	}
 	if fresh {

@@ -2,9 +2,11 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -34,52 +36,20 @@ func membershipMembers(nodes []Peer) []membership.Member {
 	return out
 }
 
-// inForce hands the members over from the loop, which must not wait, to the goroutine that acts on them. Only
-// the newest set counts.
+// inForce hands the members over from the loop, which must not wait, to whoever acts on them. Only the newest set
+// counts.
 type inForce struct {
-	wake chan struct{} // capacity 1, never closed: there is a set to act on
-
-	mu      sync.Mutex
-	newest  *[]replica.Member // not acted on yet
-	changed chan struct{}     // closed and replaced when a set was acted on
-}
-
-func newInForce() *inForce {
-	return &inForce{wake: make(chan struct{}, 1), changed: make(chan struct{})}
+	newest atomic.Pointer[[]replica.Member] // not acted on yet
+	wake   chan struct{}                    // capacity 1, never closed: there is a set to act on
 }
 
 // tell is called by the loop.
 func (f *inForce) tell(ms []replica.Member) {
-	f.mu.Lock()
-	f.newest = &ms
-	f.mu.Unlock()
+	f.newest.Store(&ms)
 	select {
 	case f.wake <- struct{}{}:
 	default:
 	}
-}
-
-func (f *inForce) take() *[]replica.Member {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	ms := f.newest
-	f.newest = nil
-	return ms
-}
-
-// done wakes everybody who waits for a change.
-func (f *inForce) done() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	close(f.changed)
-	f.changed = make(chan struct{})
-}
-
-// next is closed when another set was acted on.
-func (f *inForce) next() <-chan struct{} {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.changed
 }
 
 // keepMembers acts on every set of members that the loop names, until ctx ends.
@@ -94,18 +64,18 @@ func (n *Node) keepMembers(ctx context.Context) error {
 	}
 }
 
-// takeMembers acts on the newest set, if there is one.
+// takeMembers acts on the newest set, if there is one. What the loop said before the call is in force after it.
 func (n *Node) takeMembers() {
-	if ms := n.inForce.take(); ms != nil {
+	n.members.Lock()
+	defer n.members.Unlock()
+	if ms := n.inForce.newest.Swap(nil); ms != nil {
 		n.enforce(*ms)
 	}
 }
 
 // enforce makes a set of members the one that registry, gater and failure detector know, and disconnects whoever
-// is not among them any more.
+// is not among them any more. The caller holds members.
 func (n *Node) enforce(ms []replica.Member) {
-	n.members.Lock()
-	defer n.members.Unlock()
 	keep := make(map[keys.Public]bool, len(ms))
 	for _, m := range ms {
 		keep[m.Key] = true
@@ -137,33 +107,12 @@ func (n *Node) enforce(ms []replica.Member) {
 	for _, p := range n.peers.all() {
 		n.keepDialling(p)
 	}
-	n.inForce.done()
 }
 
-// isMember reports whether a key is a member in force, with all that follows from it done.
+// isMember reports whether a key is a member, with all in force that the loop said before.
 func (n *Node) isMember(key keys.Public) bool {
-	n.members.Lock()
-	defer n.members.Unlock()
+	n.takeMembers()
 	return n.peers.get(key) != nil
-}
-
-// awaitMember waits until a key is a member in force, and reports whether it is.
-func (n *Node) awaitMember(ctx context.Context, key keys.Public, limit time.Duration) bool {
-	t := time.NewTimer(limit)
-	defer t.Stop()
-	for {
-		next := n.inForce.next()
-		if n.isMember(key) {
-			return true
-		}
-		select {
-		case <-next:
-		case <-t.C:
-			return false
-		case <-ctx.Done():
-			return false
-		}
-	}
 }
 
 // nodes lists the members as they are now.
@@ -217,7 +166,7 @@ func (n *Node) SetNodes(ctx context.Context, nodes []Peer) error {
 		p.endpoints = n.local[p.key].Endpoints
 		p.mu.Unlock()
 	}
-	return n.tellAdmissions(ctx)
+	return n.loop.put(ctx, n.loop.local, entry{in: n.admissions()})
 }
 
 // localAdmissions is the table of configured peers.
@@ -231,41 +180,41 @@ func localAdmissions(nodes []Peer, self keys.Public) map[keys.Public]Peer {
 	return m
 }
 
-// tellAdmissions hands this node's own admissions to the replica, which names the members that follow.
-func (n *Node) tellAdmissions(ctx context.Context) error {
+// admissions tells the replica this node's own admissions, and the replica names the members that follow. The
+// caller holds members.
+func (n *Node) admissions() replica.Members {
 	ms := make([]replica.Member, 0, len(n.local))
 	for _, k := range slices.SortedFunc(maps.Keys(n.local), keys.Public.Compare) {
 		ms = append(ms, replica.Member{Key: k, Zone: n.local[k].Zone})
 	}
-	return n.loop.put(ctx, n.loop.local, entry{in: replica.Members{Nodes: ms}})
+	return replica.Members{Nodes: ms}
 }
-
-// admitPatience is how long a hello in an open mesh waits for its sender to become a member.
-const admitPatience = 5 * time.Second
 
 // admit makes a member of a key that said hello in an open mesh; nil when there are too many, or when the mesh
 // has removed it.
 func (n *Node) admit(key keys.Public) *peerEntry {
-	ctx, cancel := context.WithTimeout(context.Background(), admitPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), helloTimeout)
 	defer cancel()
-	if !n.admitLocally(ctx, key) || !n.awaitMember(ctx, key, admitPatience) {
+	if err := n.admitLocally(ctx, key); err != nil {
+		n.log.Debug("admit", "peer", key, "err", err)
 		return nil
 	}
+	n.takeMembers()
 	return n.peers.get(key)
 }
 
-func (n *Node) admitLocally(ctx context.Context, key keys.Public) bool {
+func (n *Node) admitLocally(ctx context.Context, key keys.Public) error {
 	n.members.Lock()
 	defer n.members.Unlock()
 	if _, known := n.local[key]; known {
-		return true
+		return nil
 	}
 	if len(n.local) >= maxNodes {
-		return false
+		return fmt.Errorf("%d keys are admitted already", len(n.local))
 	}
 	n.local[key] = Peer{Key: key}
 	n.log.Warn("admitted a key because admission is open", "peer", key)
-	return n.tellAdmissions(ctx) == nil
+	return n.through(ctx, n.loop.local, entry{in: n.admissions()})
 }
 
 // keepDialling starts the dialler of a peer unless it runs.

@@ -59,7 +59,7 @@ type Node struct {
 	port     atomic.Int32
 	members  sync.Mutex           // one change of the members at a time
 	local    map[keys.Public]Peer // this node's own admissions; guarded by members
-	inForce  *inForce
+	inForce  inForce
 
 	spawning sync.Mutex
 	spawn    func(func(context.Context)) bool // set while Run runs: starts a goroutine that Run waits for
@@ -123,7 +123,7 @@ func newNode(cfg Config, c core, contacts []oplog.Contact) (*Node, error) {
 		inFlight:  semaphore.NewWeighted(inFlightBytes),
 		gossipOut: make(chan []byte, gossipQueue),
 		local:     localAdmissions(cfg.Nodes, cfg.Key.Public()),
-		inForce:   newInForce(),
+		inForce:   inForce{wake: make(chan struct{}, 1)},
 		door:      newDoor(cfg.Now),
 		desk:      newDesk(cfg.Network, cfg.Now),
 	}
