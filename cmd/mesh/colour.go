@@ -41,7 +41,7 @@ func stateStyle(word string) style {
 		return styleWarn
 	case "Unavailable", "FAIL", "fail", "Forked":
 		return styleBad
-	case "Unknown", "skip":
+	case "Unknown", "NotAdmitted", "skip":
 		return styleUnknown
 	}
 	return stylePlain

@@ -130,7 +130,8 @@ func (d *demo) write(n *demoNode) error {
 	return os.WriteFile(filepath.Join(n.dir, configName), []byte(d.config(n)), 0o600)
 }
 
-// config is the configuration of a node. The others are reached through the forwarders alone.
+// config is the configuration of a node. The others are reached through the forwarders alone: nobody tells where
+// they really are.
 func (d *demo) config(n *demoNode) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# The node of zone %[1]s in a demo of mesh.
@@ -146,6 +147,7 @@ bind_port: %[5]d
 http_bind_address: 127.0.0.1
 http_bind_port: 0
 log_format: text
+discovery: {records: false, mdns: false}
 nodes:
 `, n.zone, strconv.Quote(filepath.Join(n.dir, keyFileName)), strconv.Quote(n.data()),
 		strconv.Quote(filepath.Join(n.dir, "manifests")), n.port)

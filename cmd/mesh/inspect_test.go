@@ -108,6 +108,14 @@ func TestStatusWithoutNode(t *testing.T) {
 
 func TestPeersTranscript(t *testing.T) {
 	t.Parallel()
+	lan := newFakeNode(t)
+	lan.peers = lan.peers[:1]
+	for i := range byte(6) {
+		key := seedKey(20 + i).Public()
+		lan.peers = append(lan.peers, mesh.Peer{Name: "peer-" + key.String()[:8], State: mesh.NotAdmitted, PublicKey: key.String(), PeerID: key.PeerID(),
+			Endpoints: []string{fmt.Sprintf("192.0.2.%d:9102", i)}, LastSeen: before(time.Minute), FirstSeen: before(time.Hour), Reasons: []string{"SeenOnLAN"}})
+	}
+	transcript(t, "peers-lan", serveFake(t, lan), "peers", "peers -q --state NotAdmitted", "peers -o name", "peers describe "+lan.peers[1].Name, "status")
 	transcript(t, "peers", serveFake(t, newFakeNode(t)), "peers", "peers -o wide", "peers -o name", "peers --no-headers --sort-by rtt",
 		"peers --state NotReady,Unavailable", "peers --state Bad", "peers --sort-by colour", "peers west 12D3KooWLab", "peers wets", "peers -o json west",
 		"peers describe lab", "peers describe west", "peers describe "+seedKey(3).Public().String()[:6], "peers describe", "peers descripe west")

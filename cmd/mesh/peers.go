@@ -25,7 +25,8 @@ func newPeersCmd(e *env) *cobra.Command {
 			"  mesh peers --state NotReady,Unavailable\n" +
 			"  mesh peers describe west",
 		Long: "A NAME is a zone, the name in the first column, a peer id, or at least 6 hex digits that a public " +
-			"key begins with.",
+			"key begins with. NotAdmitted is a node of the same network id that was seen on the local network (discovery.mdns) " +
+			"and that this node does not talk to.",
 		Annotations: map[string]string{annotationExits: "0 2 3 5 130"},
 		Args:        takesArgs(0, -1),
 	}
@@ -65,7 +66,7 @@ func newPeersCmd(e *env) *cobra.Command {
 }
 
 func peerStates() []string {
-	return []string{string(mesh.Ready), string(mesh.NotReady), string(mesh.Unknown), string(mesh.Unavailable)}
+	return []string{string(mesh.Ready), string(mesh.NotReady), string(mesh.Unknown), string(mesh.Unavailable), string(mesh.NotAdmitted)}
 }
 
 func peerOrders() []string {
@@ -185,7 +186,30 @@ func (v *peersView) print(peers []mesh.Peer, noHeader bool) error {
 	}
 	t := peerTable(v.e, peers, *v.format == formatWide)
 	t.noHeader, t.keep = noHeader, &v.widths
-	return v.e.printTable(t, "No peers found.")
+	if err := v.e.printTable(t, "No peers found."); err != nil {
+		return err
+	}
+	v.invite(peers)
+	return nil
+}
+
+// maxInvited bounds the nodes of the local network that a command is printed for: anybody there can make more.
+const maxInvited = 4
+
+// invite tells how those would be admitted that are only seen.
+func (v *peersView) invite(peers []mesh.Peer) {
+	n := 0
+	for _, p := range peers {
+		if p.State != mesh.NotAdmitted {
+			continue
+		}
+		if n++; n <= maxInvited {
+			v.e.note("%s is on the local network and is not admitted. If you know it: mesh invite --for %s", oneLine(p.Name), p.PublicKey)
+		}
+	}
+	if n > maxInvited {
+		v.e.note("%d more are on the local network: mesh peers --state %s -o wide", n-maxInvited, mesh.NotAdmitted)
+	}
 }
 
 func peerTable(e *env, peers []mesh.Peer, wide bool) table {

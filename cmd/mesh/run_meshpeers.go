@@ -70,7 +70,10 @@ func (r *running) openMeshPeers() (err error) {
 		Advertise:   func() []string { return nodeConfig(r.cfg).Advertise },
 		Incarnation: func() mesh.Incarnation { return r.node.Incarnation() },
 		Ready:       func() bool { return r.node.Ready() },
-		Peers:       func(ctx context.Context) ([]mesh.Peer, error) { return r.node.Peers(ctx) },
+		Peers: func(ctx context.Context) ([]mesh.Peer, error) {
+			peers, err := r.node.Peers(ctx)
+			return admittedPeers(peers), err
+		},
 		OnAdmitted: func(list []meshpeer.Admitted) {
 			r.members.admit(list)
 			r.admitted()

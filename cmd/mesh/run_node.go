@@ -207,6 +207,7 @@ func nodeConfig(cfg *config.Config) node.Config {
 	nc.PeerUnavailableAfter = cfg.Mesh.PeerUnavailableAfter
 	nc.Grace = nodeGrace
 	nc.Gossip = cfg.Gossip
+	nc.Records, nc.MDNS = cfg.Discovery.Records, cfg.Discovery.MDNS
 	nc.Version = buildVersion().Version
 	nc.Replica = replica.Config{
 		OnConflict: replica.OnConflict(cfg.Mesh.OnConflict),

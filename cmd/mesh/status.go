@@ -108,6 +108,7 @@ func (v *statusView) print(ctx context.Context, s mesh.Status, again bool) error
 		if peers, err = v.client.Peers(ctx); err != nil {
 			return err
 		}
+		peers = admittedPeers(peers)
 	}
 	if again {
 		if err := v.e.printf("\n"); err != nil {
@@ -188,4 +189,9 @@ func findingText(f mesh.Finding) string {
 		return f.Text
 	}
 	return f.Subject + ": " + f.Text
+}
+
+// admittedPeers leaves out the nodes that were merely seen on the local network.
+func admittedPeers(peers []mesh.Peer) []mesh.Peer {
+	return slices.DeleteFunc(peers, func(p mesh.Peer) bool { return p.State == mesh.NotAdmitted })
 }

@@ -26,6 +26,7 @@ type Config struct {
 	Admission       Admission
 	Heartbeat       time.Duration
 	Gossip          bool
+	Discovery       Discovery
 	Kubernetes      Kubernetes
 	Mesh            Mesh
 	Protocol        Protocol
@@ -102,6 +103,12 @@ type Protocol struct {
 	ResyncInterval time.Duration
 }
 
+// Discovery is how nodes find each other beyond what is configured.
+type Discovery struct {
+	Records bool
+	MDNS    bool
+}
+
 // API is what concerns the local API.
 type API struct {
 	Listen string // unix:PATH or a loopback HOST:PORT; empty: the socket in the data folder
@@ -122,6 +129,7 @@ func Default() *Config {
 		Admission:       Closed,
 		Heartbeat:       5 * time.Second,
 		Gossip:          true,
+		Discovery:       Discovery{Records: true, MDNS: true},
 		Mesh: Mesh{
 			OnConflict:           Hold,
 			Drift:                Correct,

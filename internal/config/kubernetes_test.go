@@ -77,3 +77,20 @@ func TestTwoClusters(t *testing.T) {
 		t.Errorf("Load = %v, want %s", err, want)
 	}
 }
+
+// Multicast is for networks of one's own.
+func TestMDNSInsideACluster(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"":                         true,
+		"kubernetes: {folder: x}":  true,
+		"discovery: {mdns: false}": false,
+		"kubernetes: incluster":    false,
+		"kubernetes: incluster\ndiscovery: {mdns: true}": true,
+	} {
+		c := mustLoad(t, text, config.Options{})
+		if c.Discovery.MDNS != want || !c.Discovery.Records {
+			t.Errorf("%q: discovery = %+v, want mdns %v", text, c.Discovery, want)
+		}
+	}
+}

@@ -310,6 +310,9 @@ func (l *loader) check(requireZone bool) {
 	l.checkNodes()
 	l.checkKubernetes()
 	l.checkResources()
+	if at := "discovery.mdns"; c.Kubernetes.InCluster && c.origins[at].Layer == FromDefault {
+		c.Discovery.MDNS = false // the network of pods carries no multicast, and it is shared with others
+	}
 	if requireZone && c.Mesh.Zone == "" && !l.reported("mesh.zone") && !l.unread {
 		l.failAt("mesh.zone", "missing; a node needs the name of its zone")
 	}

@@ -67,6 +67,12 @@ var table = []Key{
 		Doc: "Time between two signs of life, in seconds."},
 	{Path: "gossip", codec: boolean(func(c *Config) *bool { return &c.Gossip }),
 		Doc: "Spread changes by gossip too. Without it log sync alone carries them: nothing is lost, it is only slower."},
+	{Path: "discovery.records", codec: boolean(func(c *Config) *bool { return &c.Discovery.Records }),
+		Doc: "Tell the other members where this node is reached, take what they tell, signed by each of them, and pass it on. " +
+			"Without it peers are reached where they are configured, and at the addresses that they advertise."},
+	{Path: "discovery.mdns", codec: boolean(func(c *Config) *bool { return &c.Discovery.MDNS }),
+		Doc: "Find nodes of the same network_id on the local network, and be found there. Members are connected, others are listed by `mesh peers`. " +
+			"Off by default with kubernetes.incluster. A node that listens on loopback addresses only does neither."},
 	{Path: "advertise", codec: endpointList(func(c *Config) *[]Endpoint { return &c.Advertise }), Example: `["east.example:9102"]`,
 		Doc: "Addresses under which peers can reach this node, where it cannot see them itself (behind NAT or a load balancer). " +
 			"HOST:PORT; without a port the one that is bound."},

@@ -35,8 +35,7 @@ const (
 // lan finds nodes on the local network by mDNS. What is heard there is vouched for by nobody: of members it
 // yields addresses to try, of others it is shown to people. Nobody unknown is dialled.
 type lan struct {
-	wake     chan struct{} // capacity 1, never closed: our own addresses changed
-	loopback bool          // the node listens on nothing else
+	wake chan struct{} // capacity 1, never closed: our own addresses changed
 
 	mu       sync.Mutex
 	strange  map[keys.Public]*neighbour
@@ -49,8 +48,8 @@ type neighbour struct {
 	first, last time.Time
 }
 
-func newLAN(loopback bool) *lan {
-	return &lan{loopback: loopback, wake: make(chan struct{}, 1), strange: map[keys.Public]*neighbour{}}
+func newLAN() *lan {
+	return &lan{wake: make(chan struct{}, 1), strange: map[keys.Public]*neighbour{}}
 }
 
 // moved says that our addresses changed: what is announced is wrong.
@@ -67,8 +66,12 @@ func serviceName(n mesh.NetworkID) string {
 }
 
 // lookAround announces this node on the local network and listens for others until ctx ends. Where that is not
-// possible it says so once and goes on trying.
+// possible it says so once and goes on trying. A node that listens on loopback addresses only has nothing to tell
+// to a network, and is silent.
 func (n *Node) lookAround(ctx context.Context) error {
+	if onlyLoopback(n.cfg.BindAddresses) {
+		return nil
+	}
 	warned := false
 	for ctx.Err() == nil {
 		n.lan.look()
@@ -123,7 +126,7 @@ func (l *lan) reachable(addrs []ma.Multiaddr) (out []string) {
 			continue
 		}
 		ap, err := netip.ParseAddrPort(at)
-		if err != nil || ap.Addr().IsLinkLocalUnicast() || ap.Addr().IsLoopback() != l.loopback {
+		if err != nil || ap.Addr().IsLinkLocalUnicast() || ap.Addr().IsLoopback() {
 			continue
 		}
 		if slices.ContainsFunc(l.prefixes, func(p netip.Prefix) bool { return p.Contains(ap.Addr()) }) {

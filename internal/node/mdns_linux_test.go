@@ -92,7 +92,7 @@ func TestMDNSWithoutNetwork(t *testing.T) {
 		t.Fatalf("set up the network: %v\n%s", err, out)
 	}
 	a := newMember(t, 1)
-	a.cfg.MDNS = true
+	a.cfg.MDNS, a.cfg.BindAddresses = true, nil
 	a.start()
 	until(t, "it says so", func() bool { return strings.Contains(a.log.String(), "no nodes are looked for on the local network") })
 	a.write(1, 10)

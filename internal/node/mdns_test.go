@@ -134,16 +134,6 @@ func TestLANIsBounded(t *testing.T) {
 	}
 }
 
-// Addresses of the own machine count where a node listens on nothing else.
-func TestLoopbackOnLAN(t *testing.T) {
-	t.Parallel()
-	n := lanNode(t, "127.0.0.1", Peer{Key: testKey(2).Public()})
-	n.foundOnLAN(addrInfo(t, testKey(2), "/ip4/127.0.0.1/tcp/1", "/ip4/10.0.0.2/tcp/1"))
-	if known := n.book.known(testKey(2).Public()); !slices.Equal(known, []string{"127.0.0.1:1"}) {
-		t.Errorf("known: %v", known)
-	}
-}
-
 func TestServiceNameHidesTheNetwork(t *testing.T) {
 	t.Parallel()
 	a, b := serviceName("secret-project"), serviceName("secret-project2")

@@ -127,8 +127,7 @@ func newNode(cfg Config, c core, contacts []oplog.Contact) (*Node, error) {
 		door:      newDoor(cfg.Now),
 		desk:      newDesk(cfg.Network, cfg.Now),
 	}
-	loopback := onlyLoopback(cfg.BindAddresses)
-	n.book, n.lan = newBook(cfg.Now, loopback, contacts), newLAN(loopback)
+	n.book, n.lan = newBook(cfg.Now, onlyLoopback(cfg.BindAddresses), contacts), newLAN()
 	n.helloID, n.syncID = protocolIDs(cfg.Network)
 	n.run.Start = uint64(n.started.UnixMilli())
 	if n.run.Incarnation = c.Incarnation(); n.run.Incarnation == 0 {
