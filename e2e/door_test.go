@@ -37,7 +37,7 @@ func TestStrangers(t *testing.T) {
 		told   string // shown where it came from
 		reason string // counted where it knocked, if it got so far as to say something
 	}{
-		{stranger, "may not admit our key", "not_admitted"},
+		{stranger, "is not admitted", "not_admitted"},
 		{impostor, "zone_mismatch", "zone_mismatch"},
 		{foreign, "another network id", ""},
 	} {

@@ -43,12 +43,26 @@
 // zone is no direct neighbour. What proves life and what doesn't is package membership's matter. Two
 // processes with one key learn of each other through whoever is linked to both.
 //
+// # Members and strangers
+//
+// The loop says who is a member, whenever that changes; whoever is not any more is disconnected at once. We
+// connect to members only. A key that is none may connect to us: 8 of them at a time, 4 from one address, for 15
+// seconds. Such a connection reaches the join protocol and libp2p's identify. Hello is answered by a refusal,
+// sync and gossip are reset, and gossip is told of no stranger. What becomes a member meanwhile comes again with
+// a new connection.
+//
+// On the join protocol a stranger redeems an invitation, or presents what admits it: operations of members, or
+// the statement by which the key of a member hands its zone over. It may send 4 KiB in an exchange, open four of
+// them on a connection, and after five bad tries in a minute everything from its address is refused. Who is
+// refused by a member as not admitted presents what it has, and comes again.
+//
 // # The wire
 //
 // Protocols, where H is the first 16 hex digits of BLAKE3(network id):
 //
 //	/mesh/H/hello/1.0.0           one exchange per connection
 //	/mesh/H/sync/1.0.0            the link
+//	/mesh/H/join/1.0.0            one exchange per stream
 //	/mesh/H/meshsub/1.2.0, 1.1.0  gossipsub, topic /mesh/H/gossip/1.0.0
 //
 // A frame is u32 length, u8 kind, payload; the length counts kind and payload and is capped for each kind.
@@ -78,6 +92,14 @@
 //	25 Ping         u64 id
 //	26 Pong         u64 id, i64 clock (Unix us)
 //	27 Goodbye      text reason
+//	32 Redeem       u8 flags (1: only judge it), u8 n, n x u16 protocol versions, text software,
+//	                text network, text id of the invitation (8), secret (16), text zone (may be empty)
+//	33 Granted      text zone, text zone of the inviter, u32 n, n x (bytes header, bytes body),
+//	                u32 n, n x (key (32), text zone (may be empty), u8 n, n x text host:port)
+//	34 Denied       text code, text for people, key (32): who has it; zero: nobody
+//	35 Ack          nothing
+//	36 Present      text hand-over (may be empty), u32 n, n x (bytes header, bytes body)
+//	37 Accepted     nothing
 //
 // Life is the incarnation of the log in use when the process started, or the time if there was none; (life,
 // process start, run id) orders two processes with one key. A state is 1 Ready, 2 NotReady, 3 Unavailable, 4
@@ -90,9 +112,15 @@
 // and a TrustDigest speaks for the Have that follows it. A gossip message is one Live or Heartbeat frame of
 // at most 64 KiB.
 //
+// On a join stream the side that opened it sends Redeem, is answered Granted or Denied, and if it was granted, and
+// not only judged, says Ack and is answered Accepted. Or it sends Present and is answered Accepted or Denied. A
+// Redeem may be repeated by the same key: it gets the same answer. The codes of Denied are those of
+// replica.Denial, and wrong_network, incompatible, rate_limited and not_proven.
+//
 // # Limits
 //
 // Frames: 4 MiB of body and 4 KiB of header, 4,096 logs in a Have, 256 heads, 6 KiB heartbeats. In flight
 // between all links and the loop: 64 MiB. Waiting on a link: 64 control frames, 1,024 live frames or 8 MiB,
-// 8 bulk frames. A full control or live lane drops, and heights repair it; everything else waits.
+// 8 bulk frames. On a join stream 4 KiB may be asked and 256 KiB answered, with at most 64 operations and 64
+// contacts of 8 endpoints each. A full control or live lane drops, and heights repair it; everything else waits.
 package node
