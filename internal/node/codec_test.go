@@ -229,3 +229,53 @@ func FuzzFrames(f *testing.F) {
 		}
 	})
 }
+
+// FuzzJoinMessages feeds what a stranger may send, and what an inviter may answer, to its decoder: the first byte
+// chooses the message. What is accepted is the one encoding of what it means, and keeps the caps.
+func FuzzJoinMessages(f *testing.F) {
+	byKind := map[kind]sample{}
+	for _, s := range samples() {
+		if k := kind(s.frame[4]); k >= kindRedeem {
+			byKind[k] = s
+			f.Add(s.frame[4:])
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) == 0 || len(b) > maxGranted {
+			return
+		}
+		s, ok := byKind[kind(b[0])]
+		if !ok {
+			return
+		}
+		got, err := s.again(b[1:])
+		if err == nil && !bytes.Equal(got[4:], b) {
+			t.Fatalf("kind %d: %x was taken for %x", b[0], b, got)
+		}
+		if g, err := decodeGranted(b[1:]); kind(b[0]) == kindGranted && err == nil && (len(g.Trust) > maxGrantedOps || len(g.Contacts) > maxContacts) {
+			t.Fatalf("%d operations, %d contacts", len(g.Trust), len(g.Contacts))
+		}
+		if d, err := decodeDenied(b[1:]); kind(b[0]) == kindDenied && err == nil && strings.ContainsAny(d.Text+d.Code, "\x1b\n\r") {
+			t.Fatalf("a text for a terminal: %q", d.Text)
+		}
+	})
+}
+
+// The largest answers fit.
+func TestGrantsFit(t *testing.T) {
+	t.Parallel()
+	z := mesh.Zone(strings.Repeat("z", 63))
+	ops := slicesOf(maxGrantedOps+10, oplog.TrustOp{Header: make([]byte, 300), Body: make([]byte, 2000)})
+	m := grantMsg{z, z, proof(ops, maxProof), slicesOf(maxContacts, contactMsg{testKey(1).Public(), z, slicesOf(maxContactEndpoints, strings.Repeat("h", 249)+":65535")})}
+	b := encodeGranted(m)
+	if len(b)-4 > maxGranted {
+		t.Errorf("the largest grant has %d bytes", len(b))
+	}
+	if got, err := decodeGranted(b[5:]); err != nil || !reflect.DeepEqual(got, m) {
+		t.Errorf("it is read as %v", err)
+	}
+	p := presentMsg{strings.Repeat("h", maxText), proof(ops, maxAsked-64-maxText)}
+	if n := len(encodePresent(p)); n > maxAsked || len(p.Ops) != 1 {
+		t.Errorf("the largest Present has %d bytes and %d operations", n, len(p.Ops))
+	}
+}
