@@ -36,7 +36,7 @@ func (r *Replica) expel(k keys.Public) {
 		return
 	}
 	if !r.proposed(k, r.self) {
-		r.sign(&event.Event{Kind: event.KindRemove, Remove: &event.Remove{Key: k}})
+		r.signTrust(&event.Event{Kind: event.KindRemove, Remove: &event.Remove{Key: k}})
 	}
 	delete(r.proposals, k) // whoever is compared from now on counts
 }
@@ -70,7 +70,7 @@ func (r *Replica) cut() {
 			r.requestAll()
 		}
 		if r.canSign() && r.mayCut(p.Key) {
-			r.sign(&event.Event{Kind: event.KindRemove, Remove: &event.Remove{Key: p.Key, Cuts: r.removalCuts(p.Key)}})
+			r.signTrust(&event.Event{Kind: event.KindRemove, Remove: &event.Remove{Key: p.Key, Cuts: r.removalCuts(p.Key)}})
 		}
 	}
 }
@@ -195,7 +195,7 @@ func (r *Replica) knows(k keys.Public) bool {
 }
 
 func (r *Replica) signHandOver(z mesh.Zone, from, to keys.Public) {
-	r.sign(&event.Event{Kind: event.KindHandOver, HandOver: &event.HandOver{
+	r.signTrust(&event.Event{Kind: event.KindHandOver, HandOver: &event.HandOver{
 		Zone: z, From: from, To: to, Generation: r.trust.view.NextGeneration(z), Cuts: r.cutsOf(from),
 	}})
 }

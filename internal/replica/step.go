@@ -75,6 +75,9 @@ func (r *Replica) begin(now time.Time) {
 }
 
 func (r *Replica) handle(in Input) {
+	if _, more := in.(ArrivedTrust); !more {
+		r.followTrust() // once for all that came together
+	}
 	switch in := in.(type) {
 	case Local:
 		r.local(in)
@@ -129,6 +132,7 @@ func (r *Replica) handle(in Input) {
 
 // housekeep does what time and counters make due. Each part is bounded and asks to be woken for the rest.
 func (r *Replica) housekeep() {
+	r.followTrust()
 	r.mergeStaged()
 	r.join()
 	r.stateTrust()

@@ -16,10 +16,11 @@ import (
 // operations are kept outside any log's retention: neither a prune nor a new incarnation of their author drops
 // them.
 type trustState struct {
-	set    *trust.Set
-	view   *trust.View                 // in force
-	ops    map[mesh.Hash]oplog.TrustOp // of all statements that the set holds or sets aside
-	stated *trust.View                 // for which this node has stated what it admits and binds by itself
+	set     *trust.Set
+	view    *trust.View                 // in force
+	ops     map[mesh.Hash]oplog.TrustOp // of all statements that the set holds or sets aside
+	changed bool                        // something was added since the view was made
+	stated  *trust.View                 // for which this node has stated what it admits and binds by itself
 }
 
 func newTrustState(self Member, local []Member) trustState {
@@ -79,20 +80,51 @@ func (r *Replica) keepTrust(op oplog.TrustOp) Reason {
 	if !ok {
 		return RefusedUnreadable
 	}
+	if r.madeUp(&st) {
+		return RefusedVoid
+	}
 	outcome := r.trust.set.Add(st)
 	if outcome == trust.Full || outcome == trust.Refused {
 		return RefusedTrust
 	}
 	r.trust.ops[op.ID] = op
-	r.trustChanged()
+	r.trust.changed = true
 	if outcome == trust.Waiting {
 		return RefusedNotAdmitted
 	}
 	return ""
 }
 
-// trustChanged brings everything that follows from the trust set up to date.
+// madeUp reports whether a statement of an expelled key can't be from before its end: whoever has the key can sign one with
+// a position below the cut at any time. But at that position another operation is held, or there is none any more and
+// the key's own snapshot, which restates what it stated about trust, didn't restate this.
+func (r *Replica) madeUp(st *trust.Statement) bool {
+	if _, expelled := r.trust.view.Expelled(st.Author); !expelled {
+		return false
+	}
+	l := r.logs[mesh.LogKey{Author: st.Author, Log: st.Log}]
+	if l == nil || st.Seq >= l.Next {
+		return false
+	}
+	if st.Seq < l.Start {
+		return true
+	}
+	id, held, err := r.rowID(l.Key, st.Seq)
+	if err != nil {
+		r.fail(err)
+	}
+	return held && id != st.ID
+}
+
+// followTrust brings everything that follows from the trust set up to date, after statements came in.
+func (r *Replica) followTrust() {
+	if r.trust.changed {
+		r.trustChanged()
+	}
+}
+
 func (r *Replica) trustChanged() {
+	r.trust.changed = false
 	taken, dropped := r.trust.set.Changes()
 	for _, st := range taken {
 		r.fx.Persist.Trust = append(r.fx.Persist.Trust, r.trust.ops[st.ID])
@@ -155,7 +187,7 @@ func (r *Replica) stateTrust() {
 			odd := slices.ContainsFunc(diverging, func(d trust.Member) bool { return d.Key == m.Key })
 			ev := &event.Event{Kind: event.KindAdmit, Admit: &event.Admit{Key: m.Key, Zone: m.Zone}}
 			if !odd && !(known[m.Key] && r.trust.view.Says(ev)) {
-				r.sign(ev)
+				r.signTrust(ev)
 				known = r.vouched()
 			}
 		}
@@ -199,8 +231,14 @@ func (r *Replica) vouched() map[keys.Public]bool {
 // state signs a statement about trust that nobody has made yet.
 func (r *Replica) state(ev *event.Event) {
 	if !r.trust.view.Says(ev) {
-		r.sign(ev)
+		r.signTrust(ev)
 	}
+}
+
+// signTrust signs a statement about trust, which is in force at once.
+func (r *Replica) signTrust(ev *event.Event) {
+	r.sign(ev)
+	r.followTrust()
 }
 
 // TrustDigest is equal on two nodes that hold the same trust operations.
