@@ -56,6 +56,24 @@
 // them on a connection, and after five bad tries in a minute everything from its address is refused. Who is
 // refused by a member as not admitted presents what it has, and comes again.
 //
+// # Finding each other
+//
+// The address book holds what is known of how to reach each member: what is configured, what its signed record
+// and its heartbeats say, what worked when we dialled it, and what the local network says by mDNS. What is configured
+// is dialled first and by itself; after a failure the best of all is dialled together with some of the rest, in
+// turns, a bounded number at a time. Names are resolved anew for each attempt. News of a way ends the wait for
+// the next attempt. What worked and the newest record of each member are kept in the store; nothing is forgotten
+// of a node because it is away.
+//
+// A peer record is libp2p's signed envelope around its author's addresses and a number that rises. Each side of a
+// link tells its own and those of the members it knows, at the start and when there is a newer one. A record is
+// taken if its author is a member and its number is higher than that of the one that is held; those of authors
+// that are no members yet wait, 64 of them. A node that is told a record of its own with a higher number, because
+// its clock went back, goes on above that.
+//
+// By mDNS a node announces its addresses under a name made of the hash of the network id. Of members that are
+// found addresses on our own networks are tried. Others are listed for people and never dialled.
+//
 // # The wire
 //
 // Protocols, where H is the first 16 hex digits of BLAKE3(network id):
@@ -92,6 +110,10 @@
 //	25 Ping         u64 id
 //	26 Pong         u64 id, i64 clock (Unix us)
 //	27 Goodbye      text reason
+//	28 Records      u32 n, n x bytes peer record: a libp2p envelope (domain libp2p-peer-record, payload type
+//	                0x0301) of at most 5 KiB, sealed with the Ed25519 key that it is about, of at most 16
+//	                addresses, /ip4, /ip6, /dns, /dns4 or /dns6 and then /udp/N/quic-v1 or /tcp/N; for each
+//	                author the one with the highest number counts
 //	32 Redeem       u8 flags (1: only judge it), u8 n, n x u16 protocol versions, text software,
 //	                text network, text id of the invitation (8), secret (16), text zone (may be empty)
 //	33 Granted      text zone, text zone of the inviter, u32 n, n x (bytes header, bytes body),
@@ -108,7 +130,7 @@
 //
 // The hello exchange: the side that opened the connection sends Hello; the other answers Hello or Refusal;
 // the first refuses with a Refusal of its own or closes the stream and opens the sync stream. On the sync
-// stream frames 16 to 27 may come in any order, but Done ends the round that the Have of its number began,
+// stream frames 16 to 28 may come in any order, but Done ends the round that the Have of its number began,
 // and a TrustDigest speaks for the Have that follows it. A gossip message is one Live or Heartbeat frame of
 // at most 64 KiB.
 //
@@ -119,7 +141,8 @@
 //
 // # Limits
 //
-// Frames: 4 MiB of body and 4 KiB of header, 4,096 logs in a Have, 256 heads, 6 KiB heartbeats. In flight
+// Frames: 4 MiB of body and 4 KiB of header, 4,096 logs in a Have, 256 heads, 6 KiB heartbeats, 64 records or 32 KiB
+// of them. In flight
 // between all links and the loop: 64 MiB. Waiting on a link: 64 control frames, 1,024 live frames or 8 MiB,
 // 8 bulk frames. On a join stream 4 KiB may be asked and 256 KiB answered, with at most 64 operations and 64
 // contacts of 8 endpoints each. A full control or live lane drops, and heights repair it; everything else waits.
