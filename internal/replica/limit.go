@@ -3,6 +3,7 @@ package replica
 import (
 	"slices"
 
+	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/oplog"
 	"dcp.hiro.io/mesh/internal/trust"
@@ -16,13 +17,24 @@ import (
 func (r *Replica) limitLog(l *oplog.Log) {
 	cut, none, limited := r.trust.view.Cut(l.Key.Author, l.Key.Log)
 	switch {
-	case !limited:
+	case !limited && !r.neverAdmitted(l.Key.Author):
 		l.Cut = nil
-	case none:
+	case none, !limited:
 		l.Cut = &oplog.Limit{None: true}
 	default:
 		l.Cut = &oplog.Limit{Height: cut.Height, Hash: cut.Head}
 	}
+}
+
+// neverAdmitted reports whether a key was admitted by nothing but statements that turned out to be void: then nothing
+// that it signed stands.
+func (r *Replica) neverAdmitted(k keys.Public) bool {
+	if r.trust.view.Speaks(k) || k == r.self {
+		return false
+	}
+	return slices.ContainsFunc(r.trust.set.Statements(), func(st trust.Statement) bool {
+		return st.Event.Admit != nil && st.Event.Admit.Key == k || st.Event.HandOver != nil && st.Event.HandOver.To == k
+	})
 }
 
 // limitLogs brings the limits of all logs up to date, and the claims to what stands below them.
