@@ -21,6 +21,7 @@ import (
 	"dcp.hiro.io/mesh/internal/operation"
 	"dcp.hiro.io/mesh/internal/oplog"
 	"dcp.hiro.io/mesh/internal/replica"
+	"dcp.hiro.io/mesh/internal/trust"
 )
 
 const testNetwork mesh.NetworkID = "test"
@@ -195,6 +196,10 @@ func (c *chains) Redemption(_ time.Time, q replica.Redeem) replica.Grant {
 }
 
 func (c *chains) Invites() []oplog.Invite { return nil }
+
+func (c *chains) TrustView() *trust.View {
+	return trust.NewSet(trust.Member{Key: c.key.Public(), Zone: c.inst.Zone}).View()
+}
 
 func (c *chains) Credentials() []oplog.TrustOp {
 	c.mu.Lock()

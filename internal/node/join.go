@@ -135,6 +135,8 @@ func (c *JoinConfig) validate() error {
 	}
 	if err := c.Token.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("token: %w", err))
+	} else if !c.Key.IsZero() && c.Key.Public() == c.Token.Inviter {
+		errs = append(errs, errors.New("key: it is the inviter's own"))
 	}
 	if c.Zone != "" {
 		if _, err := mesh.ParseZone(string(c.Zone)); err != nil {

@@ -16,11 +16,15 @@ import (
 	"dcp.hiro.io/mesh/internal/operation"
 	"dcp.hiro.io/mesh/internal/replica"
 	"dcp.hiro.io/mesh/internal/token"
+	"dcp.hiro.io/mesh/internal/trust"
 )
 
-// presentAgain is how long a node waits before it shows a peer the same papers again, which didn't help before:
-// the peer may have heard of who signed them since. It keeps well below what the peer counts as too many.
-const presentAgain = time.Minute
+// A node waits before it shows a peer the same papers again, which didn't help before: the peer may have heard of
+// who signed them since. The pause doubles between these two and keeps well below what the peer counts as too many.
+const (
+	presentAgain    = time.Minute
+	presentAgainMax = 16 * time.Minute
+)
 
 // handOverPause lies between two tries to sign a hand-over while this node doesn't sign yet; each is a decision
 // of the replica that an operator may see.
@@ -48,6 +52,18 @@ func (n *Node) present(ctx context.Context, c caller, m presentMsg) (*denialMsg,
 		return nil, nil
 	case n.desk.presents.exhausted(c.source):
 		return &denialMsg{Code: deniedTries, Text: "too many bad tries from this address: wait a minute"}, nil
+	}
+	var gone trust.Expulsion
+	var removed bool
+	if err := n.consult(ctx, func(l ledger) { gone, removed = l.TrustView().Expelled(c.key) }); err != nil {
+		return nil, err
+	}
+	switch {
+	case removed && !gone.To.IsZero():
+		return &denialMsg{Code: string(replica.DenialRemoved), By: gone.To,
+			Text: fmt.Sprintf("the zone of the key was handed over to key %s, and a former key is never admitted again", gone.To.Short())}, nil
+	case removed:
+		return &denialMsg{Code: string(replica.DenialRemoved), By: gone.By, Text: removedText}, nil
 	}
 	vouched := map[keys.Public]bool{} // by operations before
 	taken := 0
@@ -144,6 +160,14 @@ func (n *Node) papers(ctx context.Context) (presentMsg, error) {
 	return m, nil
 }
 
+// shown is what a peer was shown last, and what it made of it.
+type shown struct {
+	papers []byte
+	at     time.Time
+	pause  time.Duration // before it is shown the same again
+	err    error
+}
+
 // introduce shows our papers to a peer that just said that it doesn't admit us, and reports whether it does now.
 // A peer that was shown the same a moment ago is left alone.
 func (n *Node) introduce(ctx context.Context, p *peerEntry) bool {
@@ -153,32 +177,40 @@ func (n *Node) introduce(ctx context.Context, p *peerEntry) bool {
 	}
 	frame := encodePresent(m)
 	p.mu.Lock()
-	shown := bytes.Equal(p.shown, frame) && time.Since(p.shownAt) < presentAgain
-	if !shown {
-		p.shown, p.shownAt = frame, time.Now()
-	}
+	last := p.shown
 	p.mu.Unlock()
-	if shown {
+	again := bytes.Equal(last.papers, frame)
+	if again && time.Since(last.at) < last.pause {
+		p.failed(last.err) // it says more than that we are not admitted
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout+2*askTimeout+signPatience)
-	defer cancel()
-	c, err := n.connect(ctx, p)
-	if err != nil {
-		return false
+	now := shown{papers: frame, at: time.Now(), pause: presentAgain}
+	if again {
+		now.pause = min(2*last.pause, presentAgainMax)
 	}
-	defer c.Close() // a stranger's connection; as a member we come with a new one
-	if err := n.show(ctx, c, frame); err != nil {
-		p.failed(err)
-		n.cfg.JoinLogger.Info("a peer doesn't take what admits this node", "peer", p.key, "err", err)
+	now.err = n.show(ctx, p, frame)
+	p.mu.Lock()
+	p.shown = now
+	p.mu.Unlock()
+	if now.err != nil {
+		p.failed(now.err)
+		n.cfg.JoinLogger.Info("a peer doesn't take what admits this node", "peer", p.key, "err", now.err)
 		return false
 	}
 	n.cfg.JoinLogger.Info("a peer took what admits this node", "peer", p.key)
 	return true
 }
 
-// show sends papers over a connection and reads the answer.
-func (n *Node) show(ctx context.Context, c network.Conn, frame []byte) error {
+// show connects to a peer, sends it papers and reads the answer. The connection is a stranger's and ends here; as
+// a member we come with a new one.
+func (n *Node) show(ctx context.Context, p *peerEntry, frame []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout+2*askTimeout+signPatience)
+	defer cancel()
+	c, err := n.connect(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
 	s, err := openStream(ctx, c, n.desk.id)
 	if err != nil {
 		return fmt.Errorf("open the join stream: %w", err)

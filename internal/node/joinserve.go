@@ -17,6 +17,7 @@ import (
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/oplog"
 	"dcp.hiro.io/mesh/internal/replica"
+	"dcp.hiro.io/mesh/internal/trust"
 )
 
 const (
@@ -75,6 +76,7 @@ type ledger interface {
 	// Credentials are the operations of the trust set that are about this node.
 	Credentials() []oplog.TrustOp
 	ZoneOf(keys.Public) mesh.Zone
+	TrustView() *trust.View
 }
 
 // consult runs f on the loop with the replica's ledger.
@@ -311,6 +313,8 @@ func (n *Node) deadKeyOf(zone mesh.Zone) keys.Public {
 	return keys.Public{}
 }
 
+const removedText = "the key was removed from the mesh, and a removed key is never admitted again"
+
 // denialText is for the people on the other side.
 func denialText(g replica.Grant) string {
 	switch g.Denial {
@@ -331,7 +335,7 @@ func denialText(g replica.Grant) string {
 	case replica.DenialOther:
 		return fmt.Sprintf("the invite admits as zone %q only", g.Zone)
 	case replica.DenialRemoved:
-		return "the key was removed from the mesh, and a removed key is never admitted again"
+		return removedText
 	case replica.DenialBound:
 		return "the key is a member already, as another zone"
 	case replica.DenialNotYet:

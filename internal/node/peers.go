@@ -42,8 +42,7 @@ type peerEntry struct {
 	offset    time.Duration
 	measured  bool // offset was
 	stop      context.CancelFunc
-	shown     []byte // the papers that it was shown last, and when
-	shownAt   time.Time
+	shown     shown
 	news      bool // of a way to it, since it was dialled last
 }
 

@@ -175,6 +175,40 @@ func TestRemovedMemberIsCutOff(t *testing.T) {
 	}
 }
 
+// A key that was removed is told so, whatever it shows, and stays outside.
+func TestRemovedKeyPresentsInVain(t *testing.T) {
+	a, b := newInviter(t, 1), newMember(t, 2)
+	got, err := join(t, b.key, a.invite(func(in *oplog.Invite) { in.Zone = "z2" }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.node.Do(t.Context(), replica.Expel{Key: b.public()}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.store.Commit(&oplog.Batch{Trust: got.Trust}); err != nil {
+		t.Fatal(err)
+	}
+	b.knows(a)
+	b.startMesh()
+	until(t, "b is told", func() bool { return strings.Contains(b.lastError(a), "was removed from the mesh") })
+	if a.node.isMember(b.public()) || a.linkedTo(b) {
+		t.Error("a removed key is a member again")
+	}
+	if !strings.Contains(a.log.String(), "reason=removed") {
+		t.Error("it isn't shown at the member")
+	}
+	// Nor does its configuration there bring it back.
+	if err := a.node.SetNodes(t.Context(), []Peer{b.peer()}); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.node.Do(t.Context(), replica.Tick{}); err != nil { // goes the same way, behind it
+		t.Fatal(err)
+	}
+	if a.node.isMember(b.public()) {
+		t.Error("a removed key is a member because the configuration names it")
+	}
+}
+
 // In an open mesh every key is a member as soon as it says hello, but for those that the mesh removed.
 func TestOpenAdmissionOfARemovedKey(t *testing.T) {
 	a, b := newMember(t, 1), newMember(t, 2)
