@@ -74,6 +74,7 @@ func (r *running) openMeshPeers() (err error) {
 			peers, err := r.node.Peers(ctx)
 			return admittedPeers(peers), err
 		},
+		Standing: r.standing,
 		OnAdmitted: func(list []meshpeer.Admitted) {
 			r.members.admit(list)
 			r.admitted()

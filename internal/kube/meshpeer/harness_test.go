@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -83,6 +84,7 @@ type fixture struct {
 
 	mu       sync.Mutex
 	peers    []mesh.Peer
+	rulings  map[keys.Public]meshpeer.Ruling
 	inc      mesh.Incarnation
 	admitted []meshpeer.Admitted
 	calls    int
@@ -102,6 +104,17 @@ func start(t *testing.T, s *kubetest.Server, ns, token string) *fixture {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			return slices.Clone(f.peers), nil
+		},
+		Standing: func(_ context.Context, of []keys.Public) (map[keys.Public]meshpeer.Ruling, error) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			out := map[keys.Public]meshpeer.Ruling{}
+			for _, k := range of {
+				if x, ok := f.rulings[k]; ok {
+					out[k] = x
+				}
+			}
+			return out, nil
 		},
 		OnAdmitted: func(a []meshpeer.Admitted) {
 			f.mu.Lock()
@@ -126,6 +139,17 @@ func (f *fixture) set(peers ...mesh.Peer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.peers = peers
+}
+
+// rule has the mesh say something about a key.
+func (f *fixture) rule(k keys.Public, reason, message string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rulings = maps.Clone(f.rulings)
+	if f.rulings == nil {
+		f.rulings = map[keys.Public]meshpeer.Ruling{}
+	}
+	f.rulings[k] = meshpeer.Ruling{Reason: reason, Message: message}
 }
 
 // told is what the keeper said is admitted.

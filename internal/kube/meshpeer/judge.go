@@ -26,6 +26,7 @@ type facts struct {
 	behindSince time.Time // zero: it is not behind
 	first       string    // name of the MeshPeer that counts for this key, if it is another
 	verdict     verdict   // what was made of spec.admitted
+	ruling      Ruling    // of the mesh; zero: none
 }
 
 // selfFacts is what the node says of itself.
@@ -71,7 +72,10 @@ func (f facts) judge(o *object) *status {
 		s.set(Ready, "False", ReasonNotAdmitted, text)
 		s.set(Connected, "False", ReasonNotAdmitted, text)
 	}
-	if f.verdict.reason == ReasonAdmitted {
+	f.rule(o, s)
+	if f.verdict.reason == ReasonAdmitted && f.ruling.out() {
+		s.set(AdmittedHere, "False", f.ruling.Reason, f.ruling.Message+" spec.admitted changes nothing.")
+	} else if f.verdict.reason == ReasonAdmitted {
 		s.set(AdmittedHere, "True", ReasonAdmitted, f.verdict.message)
 	} else if f.verdict.reason != "" {
 		s.set(AdmittedHere, "False", f.verdict.reason, f.verdict.message)

@@ -44,6 +44,9 @@ type Config struct {
 	Ready func() bool
 	// Peers returns all nodes that this node knows, but itself. Required.
 	Peers func(ctx context.Context) ([]mesh.Peer, error)
+	// Standing returns, of the keys that have a MeshPeer, those that the mesh has more to say about than this node's
+	// admissions do. Nil: nothing is said about any.
+	Standing func(ctx context.Context, of []keys.Public) (map[keys.Public]Ruling, error)
 	// OnAdmitted is told the whole set of keys that MeshPeers admit, in the order of the keys, when it was first
 	// read and whenever it changed. The slice is the callee's. It is not told while what is gone is not proven to
 	// be withdrawn. Nil: nobody is told.
@@ -67,7 +70,8 @@ type Keeper struct {
 
 	// What follows is owned by the goroutine of Run.
 	last     []mesh.Peer // as the node told last
-	asked    bool        // it told once
+	rulings  map[keys.Public]Ruling
+	asked    bool // it told once
 	behind   map[keys.Public]time.Time
 	noted    map[keys.Public]mesh.PeerState // of which an Event told last
 	flags    map[keys.Public]map[string]bool
@@ -93,6 +97,9 @@ func New(cfg Config) (*Keeper, error) {
 	}
 	if cfg.Ready == nil {
 		cfg.Ready = func() bool { return true }
+	}
+	if cfg.Standing == nil {
+		cfg.Standing = func(context.Context, []keys.Public) (map[keys.Public]Ruling, error) { return nil, nil }
 	}
 	if cfg.OnAdmitted == nil {
 		cfg.OnAdmitted = func([]Admitted) {}
@@ -181,6 +188,7 @@ func (k *Keeper) look(ctx context.Context) {
 		k.problems.clear(ReasonTooManyObjects)
 	}
 	k.announce(ctx, v)
+	k.askStanding(ctx, v)
 	round := k.newRound(v)
 	if v.first()[k.cfg.Self] == nil {
 		round.create(ctx, k.cfg.Self, k.cfg.Advertise(), nil)

@@ -35,6 +35,10 @@ const (
 	ReasonVersionUnknown  = "VersionUnknown"
 
 	ReasonNoCommonProtocol = "NoCommonProtocol"
+
+	ReasonRemoved    = "Removed"          // Ready, Connected, Admitted: the mesh removed the key; nothing brings it back
+	ReasonHandedOver = "HandedOver"       // the same: its zone went to another key
+	ReasonConflict   = "IdentityConflict" // Ready: the mesh doesn't agree whose zone it is
 )
 
 // Reasons of Kubernetes Events on MeshPeers.

@@ -53,7 +53,7 @@ func (r *round) facts(o *object) facts {
 	if first := r.first[o.key]; first != o {
 		f.first = first.name
 	}
-	f.peer, f.behindSince = r.known[o.key], k.behind[o.key]
+	f.peer, f.behindSince, f.ruling = r.known[o.key], k.behind[o.key], k.rulings[o.key]
 	if o.key == k.cfg.Self {
 		f.self = &selfFacts{zone: k.cfg.Zone, incarnation: k.cfg.Incarnation(), ready: k.cfg.Ready()}
 		for _, since := range k.behind {
@@ -155,7 +155,7 @@ func (r *round) respell(ctx context.Context, o *object) *object {
 		return o
 	}
 	want = usable(want)
-	if o.endpointErr == "" && equal(want, o.endpoints) || !k.pacing.may(opSpec, r.now) || !k.pacing.object(o.uid, r.now) {
+	if o.endpointErr == "" && sameSet(want, o.endpoints) || !k.pacing.may(opSpec, r.now) || !k.pacing.object(o.uid, r.now) {
 		return o
 	}
 	fresh, err := k.patchEndpoints(ctx, o, want)

@@ -12,6 +12,7 @@ func (k *Keeper) tell(r *round) {
 	if !k.asked {
 		return
 	}
+	k.tellRulings(r)
 	for key, p := range r.known {
 		o := r.first[key]
 		if o == nil {
@@ -33,7 +34,9 @@ func (k *Keeper) tell(r *round) {
 		default:
 			k.noted[key] = was // Unknown: nothing is known that could be told
 		}
-		k.flag(o, IdentityConflict, slices.Contains(p.Reasons, reasonTwoInstances), "Two live instances of this node were seen.")
+		if k.rulings[key].Reason != ReasonConflict {
+			k.flag(o, IdentityConflict, slices.Contains(p.Reasons, reasonTwoInstances), "Two live instances of this node were seen.")
+		}
 		k.flag(o, DeletesHeld, p.DeletesHeld > 0, "Deletions of this zone are held until somebody confirms them.")
 		k.flag(o, VersionSkew, p.Version != nil && release(*p.Version) != release(k.cfg.Version),
 			"The node runs another release than the node of this cluster.")
@@ -42,11 +45,10 @@ func (k *Keeper) tell(r *round) {
 		if r.known[key] != nil {
 			continue
 		}
-		if o := r.first[key]; o != nil {
+		if o := r.first[key]; o != nil && !k.rulings[key].out() {
 			k.event(o, true, PeerRemoved, "The key is in no configuration and not admitted here any more.")
 		}
 		delete(k.noted, key)
-		delete(k.flags, key)
 	}
 }
 
@@ -59,10 +61,7 @@ func (k *Keeper) flag(o *object, reason string, holds bool, note string) {
 	if k.flags[o.key][reason] {
 		return
 	}
-	if k.flags[o.key] == nil {
-		k.flags[o.key] = map[string]bool{}
-	}
-	k.flags[o.key][reason] = true
+	k.flagged(o.key, reason)
 	k.event(o, true, reason, note)
 }
 

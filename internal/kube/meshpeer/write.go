@@ -45,7 +45,10 @@ func usable(endpoints []string) []string {
 	return out
 }
 
-func equal(a, b []string) bool { return slices.Equal(a, b) }
+// sameSet compares without regard to the order, which changes with what worked last.
+func sameSet(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
 
 // body is a new MeshPeer.
 func (k *Keeper) body(name string, key keys.Public, endpoints []string, annotations map[string]string) *unstructured.Unstructured {
