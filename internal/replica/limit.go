@@ -46,6 +46,9 @@ func (r *Replica) limitLogs() {
 			continue
 		}
 		r.limitMoved(l, before)
+		if l.Instance.Zone == r.cfg.Zone {
+			r.catchUp() // of what our former key said last some is void: it is said again, if it still holds
+		}
 	}
 }
 
@@ -116,6 +119,9 @@ func (r *Replica) refetch(l *oplog.Log) {
 func (r *Replica) reachedCut(l *oplog.Log) {
 	if l.Cut != nil && !l.Cut.None && !l.Empty() && l.Height() == l.Cut.Height {
 		r.rewind(l)
+		if l.Instance.Zone == r.cfg.Zone {
+			r.catchUp()
+		}
 	}
 }
 
