@@ -186,6 +186,14 @@ func (b *book) found(k keys.Public, endpoints []string) (news bool) {
 	return news
 }
 
+// linked notes that a node answered: the next time that it is away begins with what is configured.
+func (b *book) linked(k keys.Public, z mesh.Zone) {
+	b.sign(k, z)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.of(k).tries = 0
+}
+
 // sign notes a sign of life, and the zone that the node named if it named one.
 func (b *book) sign(k keys.Public, z mesh.Zone) {
 	b.mu.Lock()
@@ -290,7 +298,6 @@ func (b *book) reached(k keys.Public, addr netip.AddrPort) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.of(k)
-	c.tries = 0
 	at, ok := c.tried[addr]
 	if !ok {
 		return

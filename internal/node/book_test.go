@@ -73,6 +73,7 @@ func TestBookRanks(t *testing.T) {
 	d.plans("c.example:1 d.example:1", "c.example:1", "d.example:1")
 	d.plans("192.0.2.2:1 c.example:1 192.0.2.9:1 192.0.2.1:1 east.example:1 10.0.0.1:1", "c.example:1", "192.0.2.2:1")
 	d.works("192.0.2.2:1")
+	d.linked(who, "east")
 	d.plans("192.0.2.2:1 c.example:1", "c.example:1", "192.0.2.2:1")
 
 	// What worked long ago sinks below what the record says now; what was only ever advertised sinks lowest.

@@ -204,7 +204,7 @@ func (n *Node) answerSync(s network.Stream) {
 // startLink makes a stream the link to a peer, unless the one that is there stays.
 func (n *Node) startLink(p *peerEntry, s network.Stream, h hello, ours bool) {
 	l := newLink(n, p, s, h, ours)
-	n.book.sign(p.key, h.Instance.Zone)
+	n.book.linked(p.key, h.Instance.Zone)
 	for _, o := range p.install(l, n.self) {
 		if o == l {
 			n.metrics.refused(refusedDuplicate)
