@@ -69,6 +69,7 @@ func TestBookRanks(t *testing.T) {
 	d.works("192.0.2.9:1") // as if it had been configured
 	d.knows("192.0.2.9:1 192.0.2.2:1 192.0.2.1:1 east.example:1 10.0.0.1:1")
 
+	d.linked(who, "east")
 	// What is configured comes first and alone, and with all the rest once that failed.
 	d.plans("c.example:1 d.example:1", "c.example:1", "d.example:1")
 	d.plans("192.0.2.2:1 c.example:1 192.0.2.9:1 192.0.2.1:1 east.example:1 10.0.0.1:1", "c.example:1", "192.0.2.2:1")
