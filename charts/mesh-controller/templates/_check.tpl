@@ -16,6 +16,12 @@
 {{- if eq (int $config.http_bind_port) 0 -}}
 {{- fail "configuration.http_bind_port is 0, any free port: probes and Service need a fixed one" -}}
 {{- end -}}
+{{- if and .Values.join.existingSecret (not (or .Values.mesh.zone (dig "mesh" "zone" "" .Values.configuration))) -}}
+{{- fail "join.existingSecret needs mesh.zone, the name that this cluster joins by: it is part of the rights of the node" -}}
+{{- end -}}
+{{- if and .Values.join.existingSecret (dig "join" "token_file" "" .Values.configuration) -}}
+{{- fail "join.existingSecret and configuration.join.token_file both name a token: keep one of them" -}}
+{{- end -}}
 {{- with .Values.mesh.zone -}}
 {{- $other := dig "mesh" "zone" . $.Values.configuration -}}
 {{- if ne . $other -}}

@@ -63,6 +63,28 @@ app.kubernetes.io/part-of: mesh
   readOnly: true
 {{- end -}}
 
+{{/* The token of an invitation as a file. It is read until the node has joined, so the Secret may go then. */}}
+{{- define "mesh.joinFile" -}}
+/run/mesh/join/token
+{{- end -}}
+
+{{- define "mesh.joinVolume" -}}
+- name: join
+  secret:
+    secretName: {{ .Values.join.existingSecret | quote }}
+    optional: true
+    defaultMode: 0440
+    items:
+      - key: {{ .Values.join.key | quote }}
+        path: {{ base (include "mesh.joinFile" .) }}
+{{- end -}}
+
+{{- define "mesh.joinMount" -}}
+- name: join
+  mountPath: {{ dir (include "mesh.joinFile" .) }}
+  readOnly: true
+{{- end -}}
+
 {{/* A probe: what the original chart was given as it is, else the value of this chart. Call: list OLD NEW. */}}
 {{- define "mesh.probe" -}}
 {{- with index . 0 -}}

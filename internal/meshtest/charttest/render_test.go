@@ -120,10 +120,13 @@ func TestRefused(t *testing.T) {
 		{"configuration.data_dir=store", "the volume needs an absolute path"},
 		{"configuration.bind_port=0", "a Service needs a fixed one"},
 		{"configuration.http_bind_port=0", "need a fixed one"},
+		{"join.existingSecret=a", "join.existingSecret needs mesh.zone"},
 		{"extraObjects[0]=- x", "an entry that is no object"},
 		// the schema's
 		{"nothing=1", "nothing"},
 		{"mesh.zones=a", "zones"},
+		{"join.token=a", "token"},
+		{"mesh.nodes[0].allow.kinds[0]=ConfigMap", "kinds"},
 		{"mesh.zone=A", "pattern"},
 		{"configuration.bindport=1", "bindport"},
 		{"privateKey.value=" + someKey[1:], "privateKey.value is no private key"},
