@@ -1,8 +1,10 @@
 package replica
 
 import (
+	"cmp"
 	"slices"
 
+	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/oplog"
@@ -58,6 +60,7 @@ func (r *Replica) limitMoved(l *oplog.Log, before *oplog.Limit) {
 		r.pruneStaged(l)
 		r.unstage(l)
 	}
+	r.coverAnew(l)
 	if l.Empty() {
 		return
 	}
@@ -123,6 +126,46 @@ func (r *Replica) reachedCut(l *oplog.Log) {
 			r.catchUp()
 		}
 	}
+}
+
+// coverAnew works out which earlier logs of its author are covered: a run that doesn't stand any more covers nothing.
+func (r *Replica) coverAnew(moved *oplog.Log) {
+	author := moved.Key.Author
+	before, any := r.covers[author]
+	if !any {
+		return
+	}
+	var logs []*oplog.Log
+	for _, l := range r.sortedLogs() {
+		if l.Key.Author == author && l.Start > 0 {
+			logs = append(logs, l)
+		}
+	}
+	slices.SortFunc(logs, func(a, b *oplog.Log) int { return cmp.Compare(a.Instance.Incarnation, b.Instance.Incarnation) })
+	delete(r.covers, author)
+	for _, l := range logs {
+		if b := l.Bound(); b != nil && (b.None || l == moved && !r.onChain(l)) {
+			continue
+		}
+		if _, ev := r.decodeRow(r.heldRow(l, l.Start)); ev != nil && ev.SnapshotBegin != nil {
+			r.cover(l, r.newRun(l, l.Start, ev.SnapshotBegin))
+		}
+	}
+	now := r.covers[author]
+	if now.Floor == before.Floor && slices.Equal(now.Covers, before.Covers) {
+		return
+	}
+	r.covers[author] = now
+	if r.fx.Persist.Covers == nil {
+		r.fx.Persist.Covers = make(map[keys.Public]event.SnapshotBegin)
+	}
+	r.fx.Persist.Covers[author] = now
+	for _, l := range r.sortedLogs() {
+		if l.Key.Author == author && !l.Empty() {
+			r.mergeAgain(l, nil)
+		}
+	}
+	r.requestAll() // covered logs were dropped
 }
 
 // mergeAgain merges the claims of a log again, those on the objects that are wanted (nil: all): some count now that didn't

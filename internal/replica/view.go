@@ -223,6 +223,8 @@ func (r *Replica) resource(o *object) mesh.Resource {
 		res.State, res.Detail = "Pending", "not written here yet"
 	case ok && p != nil && p.State == oplog.PlacedUnmanaged:
 		res.State, res.Detail = "Unmanaged", "nobody who claims it speaks for this copy"
+	case ok && r.void(win.At):
+		res.State, res.Detail = "NotRestated", "its zone's key signed this after its end in the mesh; nobody holds what stood before"
 	case ok && r.notRestated(&win):
 		res.State, res.Detail = "NotRestated", "stated in an earlier log of its zone only"
 	}
