@@ -34,6 +34,8 @@ import (
 //	swap a                      its cluster is replaced by an empty one while it runs
 //	allow a b shop,blog         a applies of b's zone only what is in these namespaces; all, none; allow a a: what a publishes
 //	adopt a x                   take ownership;  accept a b: confirm the deletions held at a for b
+//	expel a b                   a proposes to remove the key of b;  trust a: who belongs to the mesh as a sees it
+//	rekey b                     b (down) gets a new key, to which its old one hands the zone over
 //	future a                    a (down) signs something that no present version can read
 //	bare a->b                   the header of a's newest operation without its body
 //	show [a..]  logs a  findings a  lost a  held a  waits a  acks a
@@ -179,6 +181,9 @@ func (s *story) do(name string, args []string) error {
 	}
 	if len(args) == 0 || s.node(args[0]) == nil {
 		return errUsage
+	}
+	if done, err := s.doTrust(s.node(args[0]), name, args[1:]); done {
+		return err
 	}
 	return s.doNode(s.node(args[0]), name, args[1:])
 }
