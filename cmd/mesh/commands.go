@@ -10,6 +10,7 @@ func commands(e *env) []*cobra.Command {
 		newKeygenCmd(e),
 		newRunCmd(e),
 		newInviteCmd(e),
+		newJoinCmd(e),
 		newStatusCmd(e),
 		newPeersCmd(e),
 		newLogCmd(e),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"dcp.hiro.io/mesh/internal/node"
 )
 
 // defaultTimeout bounds every command that asks a node: long enough for a slow link, short enough that
@@ -39,6 +42,9 @@ type env struct {
 	// (0 when it is none).
 	isTerminal func(stream any) bool
 	width      func(stream any) int
+
+	// join redeems an invitation.
+	join func(context.Context, node.JoinConfig) (node.Joined, error)
 
 	// beforeDemoStep is told each step of mesh demo before it is taken, for tests to break things there. It may
 	// be nil.
@@ -72,6 +78,7 @@ func newEnv() *env {
 		files:      osFiles(),
 		isTerminal: isTerminal,
 		width:      terminalWidth,
+		join:       node.Join,
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -15,12 +16,12 @@ func newRunCmd(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Run a node in the foreground",
-		Example: "  mesh run --zone east --folder east\n" +
-			"  mesh run --zone west --folder west --peer 3d4017c3...af4660c@203.0.113.7:9102\n" +
+		Example: "  mesh run --zone east --invite\n" +
+			"  mesh run --zone west --folder west --join-file west.token\n" +
 			"  mesh run --zone east --context kind-east -c config.yaml\n" +
 			"  mesh run -c config.yaml --check-config",
 		Long: "Flags beat the environment, which beats the config file. Without a config file and a key, a key is " +
-			"made. SIGTERM and Ctrl-C stop the node in an orderly way, within 10 seconds; a second one stops it at " +
+			"made. --invite is for the first node of a mesh; the command that it prints joins another one. SIGTERM and Ctrl-C stop the node in an orderly way, within 10 seconds; a second one stops it at " +
 			"once. SIGHUP reads nodes and log_level from the config file again. With a Kubernetes cluster, of several " +
 			"processes for one zone only the one that holds the Lease mesh-ZONE works; the others stand by.",
 		Annotations: map[string]string{annotationExits: "0 1 2 6 130", annotationEnv: "MESH_CONFIG PRIVATE_KEY XDG_CONFIG_HOME KUBECONFIG"},
@@ -43,7 +44,7 @@ func newRunCmd(e *env) *cobra.Command {
 		case r.check:
 			return checkConfig(e, cfg)
 		}
-		return runNode(c.Context(), e, cfg, o, r.strictPort || cfg.Kubernetes.InCluster)
+		return runNode(c.Context(), e, cfg, o, runOptions{strictPort: r.strictPort || cfg.Kubernetes.InCluster, invite: r.invite})
 	}
 	return c
 }
@@ -53,6 +54,7 @@ type runFlags struct {
 	config     string
 	peers      []string
 	strictPort bool
+	invite     bool
 	check      bool
 	print      bool
 }
@@ -69,6 +71,7 @@ func configFlags() map[string]string {
 		"http-bind-port":   "http_bind_port",
 		"advertise":        "advertise",
 		"data-dir":         "data_dir",
+		"join-file":        "join.token_file",
 		"folder":           "kubernetes.folder",
 		"incluster":        "kubernetes.incluster",
 		"context":          "kubernetes.external.kube_context",
@@ -89,6 +92,8 @@ func (r *runFlags) add(c *cobra.Command) {
 	f.StringArrayVar(&r.peers, "peer", nil, "know and admit the node `KEY@HOST:PORT`; may be repeated")
 	f.StringArray("advertise", nil, "tell peers to reach this node at `HOST:PORT`; may be repeated")
 	f.String("data-dir", "", "the `DIR` of the store and the API socket")
+	f.BoolVar(&r.invite, "invite", false, "print an invitation for another node when this one is ready; implies mesh.bootstrap")
+	f.String("join-file", "", "join with the token in `FILE`, unless this node is a member already")
 	f.String("folder", "", "let this `DIR` of manifests play the cluster")
 	f.Bool("incluster", false, "use the cluster of the pod that this runs in; implies --strict-port")
 	f.String("context", "", "use the cluster of the kubeconfig's context `NAME`")
@@ -97,6 +102,7 @@ func (r *runFlags) add(c *cobra.Command) {
 	f.BoolVar(&r.check, "check-config", false, "say whether the configuration is valid, and exit")
 	f.BoolVar(&r.print, "print-config", false, "print every value and where it comes from, and exit")
 	groupFlags(c, "node", "zone", "network-id", "private-key-path", "data-dir", "config")
+	groupFlags(c, "joining", "invite", "join-file")
 	groupFlags(c, "cluster", "incluster", "context", "namespace", "folder")
 	groupFlags(c, "network", "peer", "advertise", "bind-port", "http-bind-port", "strict-port")
 	groupFlags(c, "logging", "log-level", "log-format")
@@ -141,6 +147,6 @@ func checkConfig(e *env, cfg *config.Config) error {
 	if where == "" {
 		where = "the configuration"
 	}
-	return e.printf("%s is valid: zone %s, network %s, %s, %s\n", where, cfg.Mesh.Zone, strconv.Quote(string(cfg.NetworkID)),
+	return e.printf("%s is valid: zone %s, network %s, %s, %s\n", where, cmp.Or(string(cfg.Mesh.Zone), "of the token"), strconv.Quote(string(cfg.NetworkID)),
 		plural(len(cfg.Nodes), "node"), plural(len(cfg.Mesh.Resources), "resource"))
 }

@@ -23,6 +23,7 @@ import (
 	"dcp.hiro.io/mesh/internal/node"
 	"dcp.hiro.io/mesh/internal/replica"
 	"dcp.hiro.io/mesh/internal/store"
+	"dcp.hiro.io/mesh/internal/token"
 )
 
 const (
@@ -48,12 +49,15 @@ type running struct {
 
 	key        keys.Private
 	keyCreated bool
+	handOver   *token.HandOver // to this node's key; nil: none
 	strictPort bool
+	invite     bool
 	store      *store.Store
 	kube       *kubernetes  // nil: no cluster of Kubernetes
 	cluster    node.Cluster // nil: none
 	registry   *prometheus.Registry
-	node       *node.Node
+	node       *node.Node // set when built is closed
+	built      chan struct{}
 	admin      *admin.Server
 	begun      time.Time
 
@@ -63,9 +67,15 @@ type running struct {
 	changed chan struct{} // capacity 1: MeshPeers admit others than before
 }
 
+// runOptions are what flags say beside the configuration.
+type runOptions struct {
+	strictPort bool // fail where a port is taken
+	invite     bool // print an invitation when the node is ready
+}
+
 // runNode runs a node until ctx ends or it cannot go on.
-func runNode(ctx context.Context, e *env, cfg *config.Config, opts config.Options, strictPort bool) (err error) {
-	r := &running{e: e, cfg: cfg, opts: opts, strictPort: strictPort, registry: newRegistry(cfg), begun: time.Now(),
+func runNode(ctx context.Context, e *env, cfg *config.Config, opts config.Options, o runOptions) (err error) {
+	r := &running{e: e, cfg: cfg, opts: opts, strictPort: o.strictPort, invite: o.invite, built: make(chan struct{}), begun: time.Now(),
 		ready: make(chan struct{}), changed: make(chan struct{}, 1)}
 	r.members.configure(cfg.Nodes)
 	if err := r.openLogs(); err != nil {
@@ -82,13 +92,23 @@ func runNode(ctx context.Context, e *env, cfg *config.Config, opts config.Option
 			err = runError(r, cerr)
 		}
 	}()
+	must, err := r.mustJoin()
+	if err != nil {
+		return err
+	}
+	r.registry = newRegistry(cfg)
 	if err := r.build(); err != nil {
 		return runError(r, err)
+	}
+	if must == nil {
+		if err := r.buildNode(); err != nil {
+			return runError(r, err)
+		}
 	}
 	if err := r.admin.Listen(); err != nil {
 		return runError(r, err)
 	}
-	return runError(r, r.run(ctx))
+	return runError(r, r.run(ctx, must))
 }
 
 // openLogs decides where log lines go and in which form.
@@ -119,7 +139,25 @@ func (r *running) openKey() error {
 	}
 	_, inEnvironment := r.cfg.Key.Secret()
 	r.key, r.keyCreated = key, missing != nil && !inEnvironment
+	if !inEnvironment {
+		r.openHandOver(r.cfg.Key.Path + handOverSuffix)
+	}
 	return nil
+}
+
+// openHandOver reads the statement that hands a zone over to this node's key, if there is one.
+func (r *running) openHandOver(name string) {
+	h, ok, err := r.e.readHandOver(name)
+	switch {
+	case !ok:
+		return
+	case err != nil:
+		r.e.warn("%s is not used: %s", name, rootCause(err))
+	case h.To != r.key.Public():
+		r.e.warn("%s is not used: it is for the key %s, and this node has %s", name, h.To.Short(), r.key.Public().Short())
+	default:
+		r.handOver = &h
+	}
 }
 
 // dataDir is where the store and the socket are.
@@ -131,10 +169,17 @@ func (r *running) openStore() error {
 			Next: []string{"mesh run --data-dir DIR"}, Err: err}
 	}
 	path := filepath.Join(r.dataDir(), storeName)
-	s, err := store.Open(path, store.Options{
+	o := store.Options{
 		Owner: store.Identity{Network: r.cfg.NetworkID, Zone: r.cfg.Mesh.Zone, Author: r.key.Public()},
 		Log:   r.logs.For(logging.Log),
-	})
+	}
+	if r.cfg.Join.TokenFile != "" && r.cfg.Origin("network_id").Layer == config.FromDefault {
+		o.Owner.Network = "" // the token says it, or the store itself
+	}
+	if r.handOver != nil {
+		o.Former = r.handOver.From
+	}
+	s, err := store.Open(path, o)
 	if err != nil {
 		return storeOpenError(path, err)
 	}
@@ -142,19 +187,29 @@ func (r *running) openStore() error {
 	return nil
 }
 
-// build makes the parts. None of them does anything yet.
-func (r *running) build() (err error) {
-	if err := r.openCluster(); err != nil {
-		return err
-	}
+// buildNode makes the node, of what the store holds by now.
+func (r *running) buildNode() (err error) {
 	nc := nodeConfig(r.cfg)
+	nc.Replica.Bootstrap = nc.Replica.Bootstrap || r.invite
+	if r.handOver != nil {
+		nc.HandOver = r.handOver.String()
+	}
 	nc.Key, nc.Store, nc.Cluster, nc.StrictPort = r.key, r.store, r.cluster, r.strictPort
 	nc.DiskLow = r.store.Low
 	if r.kube != nil {
 		nc.Decided = r.decided
 	}
-	nc.Logger, nc.Registerer = r.logs.For(logging.Net), r.registry
+	nc.Logger, nc.JoinLogger, nc.Registerer = r.logs.For(logging.Net), r.logs.For(logging.Join), r.registry
 	if r.node, err = node.New(nc); err != nil {
+		return err
+	}
+	close(r.built)
+	return nil
+}
+
+// build makes what is around the node. None of it does anything yet.
+func (r *running) build() (err error) {
+	if err := r.openCluster(); err != nil {
 		return err
 	}
 	ac := admin.Config{
@@ -224,12 +279,18 @@ func nodeConfig(cfg *config.Config) node.Config {
 func (r *running) checks() []admin.Check {
 	checks := []admin.Check{
 		{Name: "loop", Live: true, Run: func(context.Context) error {
+			if !r.isBuilt() {
+				return nil // it joins first, and that takes as long as it takes
+			}
 			if d := r.node.Stalled(); d > stallLimit {
 				return fmt.Errorf("no round for %s", d.Truncate(time.Second))
 			}
 			return nil
 		}},
 		{Name: "listeners", Run: r.ifLeading(func() error {
+			if !r.isBuilt() {
+				return errors.New("not a member yet: the inviter has not answered")
+			}
 			if !r.node.Ready() {
 				return errors.New("not listening for peers")
 			}
@@ -251,6 +312,16 @@ func (r *running) checks() []admin.Check {
 	return checks
 }
 
+// isBuilt reports whether there is a node, so that r.node may be looked at.
+func (r *running) isBuilt() bool {
+	select {
+	case <-r.built:
+		return true
+	default:
+		return false
+	}
+}
+
 // ifLeading makes a check of one that holds only for a node that runs.
 func (r *running) ifLeading(check func() error) func(context.Context) error {
 	return func(context.Context) error {
@@ -262,8 +333,8 @@ func (r *running) ifLeading(check func() error) func(context.Context) error {
 }
 
 // run starts everything and waits for its end. The node stops first, so that whoever asks meanwhile is still
-// answered.
-func (r *running) run(ctx context.Context) error {
+// answered. Before the node there may be an invitation to redeem.
+func (r *running) run(ctx context.Context, must *token.Token) error {
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	working, stopWorking := context.WithCancel(ctx)
@@ -277,6 +348,17 @@ func (r *running) run(ctx context.Context) error {
 	group.Go(func() error {
 		defer stopServing()
 		defer stopWorking()
+		if must != nil {
+			if err := r.joinByFile(working, *must); err != nil {
+				if working.Err() != nil {
+					return nil // it was told to stop
+				}
+				return err
+			}
+			if err := r.buildNode(); err != nil {
+				return err
+			}
+		}
 		if r.kube == nil {
 			return r.lead(working)
 		}
@@ -331,7 +413,7 @@ func (r *running) announce(ctx context.Context) error {
 	}
 	close(r.ready)
 	r.admin.Start(r.inspector())
-	if err := r.sayReady(); err != nil {
+	if err := r.sayReady(ctx); err != nil {
 		r.log.Warn("ready, but nobody listens on standard output", "err", err)
 	}
 	return nil

@@ -38,6 +38,7 @@ func (r *running) reloadOnHangup(ctx context.Context) error {
 func (r *running) reload(ctx context.Context) (late bool) {
 	next, err := loadConfig(r.e, r.opts)
 	if err == nil {
+		r.keepJoinedNames(next)
 		if err = next.CheckOwnKey(r.key.Public()); err != nil {
 			err = configError(err)
 		}
@@ -66,6 +67,19 @@ func (r *running) reload(ctx context.Context) (late bool) {
 	r.cfg.Nodes, r.cfg.LogLevel = next.Nodes, next.LogLevel
 	r.log.Info("reloaded the configuration", "changed", strings.Join(changed, ", "))
 	return late
+}
+
+// keepJoinedNames gives a configuration that leaves zone and network to the token those that the node has.
+func (r *running) keepJoinedNames(next *config.Config) {
+	if next.Join.TokenFile == "" {
+		return
+	}
+	if next.Mesh.Zone == "" {
+		next.Mesh.Zone = r.cfg.Mesh.Zone
+	}
+	if next.Origin("network_id").Layer == config.FromDefault {
+		next.NetworkID = r.cfg.NetworkID
+	}
 }
 
 // reloadText is a refusal in one line, details included.

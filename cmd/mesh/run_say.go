@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -15,8 +16,9 @@ func (r *running) listen() []string {
 	return []string{fmt.Sprintf("udp/%d quic", port), fmt.Sprintf("tcp/%d", port), fmt.Sprintf("http/%d", http.Port)}
 }
 
-// sayReady tells what was started: a block for people, or one record where logs are JSON.
-func (r *running) sayReady() error {
+// sayReady tells what was started: a block for people, or one record where logs are JSON. An invitation goes to standard
+// output alone: it is a secret, and no log line.
+func (r *running) sayReady(ctx context.Context) error {
 	http, moved := r.admin.HTTPAddr()
 	took := time.Since(r.begun)
 	if moved {
@@ -31,9 +33,21 @@ func (r *running) sayReady() error {
 	if r.format == logging.JSON {
 		r.log.Info("ready", "version", version, "zone", string(r.cfg.Mesh.Zone), "network", string(r.cfg.NetworkID), "key", r.key.Public(),
 			"cluster", cluster, "p2p", r.node.Port(), "http", http.String(), "api", "unix:"+r.admin.Socket(), "seconds", took.Seconds())
-		return nil
 	}
-	if r.e.flags.quiet {
+	toAdd := "To add a node: mesh invite"
+	if r.invite {
+		command, err := r.invitation(ctx)
+		switch {
+		case err != nil:
+			r.log.Warn("no invitation was made", "err", err)
+			toAdd = "No invitation was made: " + oneLine(err.Error())
+		case r.format == logging.JSON || r.e.flags.quiet:
+			return r.e.printf("%s\n", command)
+		default:
+			toAdd = "To add a node run there: " + command
+		}
+	}
+	if r.format == logging.JSON || r.e.flags.quiet {
 		return nil
 	}
 	key, file := r.cfg.Key.String(), "none, defaults"
@@ -47,7 +61,7 @@ func (r *running) sayReady() error {
 	fmt.Fprintf(&b, "mesh %s  zone %s  network %s  %s\n", version, r.cfg.Mesh.Zone, r.cfg.NetworkID, r.key.Public().PeerID())
 	fmt.Fprintf(&b, "key %s   config %s   data %s   cluster %s\n", key, file, r.cfg.DataDir, cluster)
 	fmt.Fprintf(&b, "p2p udp/%d quic, tcp/%d   http %s   api unix:%s\n", r.node.Port(), r.node.Port(), http, r.admin.Socket())
-	fmt.Fprintf(&b, "ready in %.1fs. To add a node, list its key on both sides: mesh run --peer %s@HOST:%d\n", took.Seconds(), r.key.Public(), r.node.Port())
+	fmt.Fprintf(&b, "ready in %.1fs. %s\n", took.Seconds(), toAdd)
 	return r.e.printf("%s", b.String())
 }
 

@@ -33,6 +33,7 @@ type Config struct {
 	DataDir         string
 	Advertise       []Endpoint // port 0: the p2p port that was bound
 	API             API
+	Join            Join
 	Metrics         Metrics
 	LogFormat       string // auto, text or json
 	LogLevel        string // a log filter
@@ -45,6 +46,11 @@ type Config struct {
 	origins map[string]Origin // by path of the key; absent: default
 	marks   map[string]mark   // by path of a value: where it stands
 	own     string            // namespace of mesh's own objects; see SetOwnNamespace
+}
+
+// Join says how a node becomes a member by itself.
+type Join struct {
+	TokenFile string // empty: it doesn't
 }
 
 // Admission says who may join.

@@ -313,7 +313,7 @@ func (l *loader) check(requireZone bool) {
 	if at := "discovery.mdns"; c.Kubernetes.InCluster && c.origins[at].Layer == FromDefault {
 		c.Discovery.MDNS = false // the network of pods carries no multicast, and it is shared with others
 	}
-	if requireZone && c.Mesh.Zone == "" && !l.reported("mesh.zone") && !l.unread {
+	if requireZone && c.Mesh.Zone == "" && c.Join.TokenFile == "" && !l.reported("mesh.zone") && !l.unread {
 		l.failAt("mesh.zone", "missing; a node needs the name of its zone")
 	}
 	if c.BindPort == c.HTTPBindPort && c.BindPort != 0 {

@@ -148,6 +148,9 @@ var table = []Key{
 		Doc: "Accepted for older files and ignored: nothing polls."},
 	{Path: "api.listen", codec: apiListen, Example: "unix:/run/mesh/api.sock",
 		Doc: "Where the local API listens: unix:PATH, or a loopback HOST:PORT. Without it api.sock in data_dir. Who can reach it controls the node."},
+	{Path: "join.token_file", codec: path(false, func(c *Config) *string { return &c.Join.TokenFile }), Example: "/run/secrets/mesh/token",
+		Doc: "File with the token of an invitation. A node that is no member yet redeems it when it starts, and keeps what it learns in its store; " +
+			"from then on the file is not read any more. mesh.zone and network_id, where they are not given, are those of the token."},
 	{Path: "metrics.max_zones", codec: integer(1, maxMaxZones, func(c *Config) *int { return &c.Metrics.MaxZones }),
 		Doc: "Zones that get metrics of their own; the rest is counted together as other."},
 	{Path: "console.enable", codec: ignored("true or false"), Ignored: true, Example: "false",
