@@ -15,8 +15,12 @@ import (
 // which may still learn of a lower cut, or that one doesn't count; so they are worked out anew whenever it changes and
 // stored with no log.
 
-// limitLog gives a log the limit that the trust set sets it.
+// limitLog gives a log the limit that the trust set sets it. Our own logs have none: whoever was removed says nothing
+// more, and may still be right about what it said.
 func (r *Replica) limitLog(l *oplog.Log) {
+	if l.Key.Author == r.self {
+		return
+	}
 	cut, none, limited := r.trust.view.Cut(l.Key.Author, l.Key.Log)
 	switch {
 	case !limited && !r.neverAdmitted(l.Key.Author):
