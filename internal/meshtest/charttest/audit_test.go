@@ -86,7 +86,7 @@ func (i *installation) forbidden() []string {
 }
 
 // usesItsRights stops nothing and starts nothing: the pods have ended. Every right that the chart gives was used, and
-// none was missing but that to look at the definition of MeshPeer, by which the node learns that it is not to keep it.
+// none was missing.
 func (i *installation) usesItsRights(t *testing.T) {
 	t.Helper()
 	eventually(t, "every right of the chart is used", func() error {
@@ -95,6 +95,13 @@ func (i *installation) usesItsRights(t *testing.T) {
 		}
 		return nil
 	})
+	i.wantsNoMore(t)
+}
+
+// wantsNoMore finds no right missing but that to look at the definition of MeshPeer: by that the node learns that it is
+// not to keep it.
+func (i *installation) wantsNoMore(t *testing.T) {
+	t.Helper()
 	var want []string
 	if slices.ContainsFunc(i.all, func(o object) bool { return o.kind() == "CustomResourceDefinition" }) {
 		want = []string{" apiextensions.k8s.io/customresourcedefinitions get"}

@@ -230,7 +230,11 @@ func (i *installation) folder(pod string, volume object) string {
 		}
 	case volume["secret"] != nil:
 		var o struct{ Data map[string]string }
-		i.get(&o, "secret", volume.str("secret", "secretName"))
+		name := volume.str("secret", "secretName")
+		if volume.at("secret", "optional") == true && i.server.Kubectl(t, "-n", i.ns, "get", "secret", name, "--ignore-not-found") == "" {
+			return dir
+		}
+		i.get(&o, "secret", name)
 		for _, item := range volume.at("secret", "items").([]any) {
 			item := object(item.(map[string]any))
 			text, err := base64.StdEncoding.DecodeString(o.Data[item.str("key")])

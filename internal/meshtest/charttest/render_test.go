@@ -121,6 +121,7 @@ func TestRefused(t *testing.T) {
 		{"configuration.bind_port=0", "a Service needs a fixed one"},
 		{"configuration.http_bind_port=0", "need a fixed one"},
 		{"join.existingSecret=a", "join.existingSecret needs mesh.zone"},
+		{"join.existingSecret=a,mesh.zone=a,configuration.join.token_file=/t", "both name a token"},
 		{"extraObjects[0]=- x", "an entry that is no object"},
 		// the schema's
 		{"nothing=1", "nothing"},
