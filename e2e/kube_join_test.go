@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -97,6 +98,30 @@ func TestKubeJoin(t *testing.T) {
 	must(t, west.begin())
 	west.cli("status", "--wait=120s")
 	east.presents(west, "Ready", "Connected")
+	flows(t, want, all...)
+
+	// With a token that is spent it ends, unless people said that somebody is admitted here: then it is known by its key.
+	id := regexp.MustCompile(`"id": "([0-9a-z]+)"`).FindStringSubmatch(east.cli("invite", "ls", "-o", "json"))
+	east.cli("invite", "revoke", id[1])
+	west.stop()
+	must(t, os.RemoveAll(west.data))
+	must(t, west.begin())
+	if code := west.exit(); code != 6 {
+		t.Errorf("with a token that was revoked west ended with %d, want 6", code)
+	}
+	var ofEast string
+	peers, err := west.list(west.peersPath())
+	must(t, err)
+	for _, o := range peers {
+		if identity, _ := o.Spec["identity"].(map[string]any); identity["publicKey"] == east.public {
+			ofEast = o.Metadata.Name
+		}
+	}
+	west.must(http.MethodPatch, west.peersPath()+"/"+ofEast, map[string]any{"spec": map[string]any{"admitted": true}})
+	must(t, os.RemoveAll(west.data))
+	must(t, west.begin())
+	west.cli("status", "--wait=120s")
+	west.presents(north, "Ready", "Connected")
 	flows(t, want, all...)
 
 	// Removed: at once here, and wherever it is heard.

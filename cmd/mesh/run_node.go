@@ -349,10 +349,9 @@ func (r *running) run(ctx context.Context, must *token.Token) error {
 		defer stopServing()
 		defer stopWorking()
 		if must != nil {
-			if err := r.joinByFile(working, *must); err != nil {
-				if working.Err() != nil {
-					return nil // it was told to stop
-				}
+			if err := r.joinByFile(working, *must); working.Err() != nil {
+				return nil // it was told to stop
+			} else if err != nil && !r.goesOn(working, err) {
 				return err
 			}
 			if err := r.buildNode(); err != nil {

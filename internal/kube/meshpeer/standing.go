@@ -29,6 +29,19 @@ func (k *Keeper) askStanding(ctx context.Context, v view) {
 	}
 }
 
+// Remembers lists the MeshPeers of the cluster once and reports whether this node had one before, and whether any
+// admits somebody. It may be called before Run.
+func (k *Keeper) Remembers(ctx context.Context) (before, admits bool, err error) {
+	list, _, err := k.list(ctx)
+	if err != nil {
+		return false, false, err
+	}
+	v := view{objects: list, listed: true}
+	slices.SortFunc(v.objects, k.registry.byPrecedence)
+	set, _ := v.admissions(k.cfg.Self)
+	return v.first()[k.cfg.Self] != nil, len(set) > 0, nil
+}
+
 // rule brings what the mesh says about a key into its status.
 func (f facts) rule(o *object, s *status) {
 	r := f.ruling

@@ -38,6 +38,9 @@ func TestRemovedKeyStaysOut(t *testing.T) {
 	f.admits(west)
 	f.set(peerOf(west, mesh.Ready), peerOf(north, mesh.Ready))
 	f.wants(west, "Ready", "True/Connected")
+	if before, admits, err := f.keeper.Remembers(t.Context()); !before || !admits || err != nil {
+		t.Errorf("Remembers = %t, %t, %v, want both", before, admits, err)
+	}
 	ofNorth := f.wants(north, "Ready", "True/Connected").Metadata.Name
 
 	const text = "The key was removed from the mesh by zone north, for good."
@@ -88,6 +91,9 @@ func TestIdentityConflict(t *testing.T) {
 	west := key("west")
 	f.set(peerOf(west, mesh.Ready))
 	name := f.wants(west, "Ready", "True/Connected").Metadata.Name
+	if before, admits, err := f.keeper.Remembers(t.Context()); !before || admits || err != nil {
+		t.Errorf("Remembers = %t, %t, %v, want only the own MeshPeer", before, admits, err)
+	}
 	f.rule(west, meshpeer.ReasonConflict, "Two keys are bound to zone west.")
 	if o := f.wants(west, "NotReady", "False/IdentityConflict"); o.is("Connected") != "True/Connected" {
 		t.Errorf("Connected is %s", o.is("Connected"))
