@@ -23,17 +23,20 @@ func (r *Replica) membersChanged() {
 	for _, m := range r.trust.view.Members() {
 		next[m.Key] = m.Zone
 	}
-	same := len(next) == len(r.members) && r.told
+	same := len(next) == len(r.members)
 	for k, z := range next {
 		old, ok := r.members[k]
 		same = same && ok && old == z
 	}
 	r.members = next
-	if same {
-		return
+	if !same {
+		r.tellMembers()
 	}
-	r.told = true
-	out := make([]Member, 0, len(next))
+}
+
+// tellMembers has the node told who the members are.
+func (r *Replica) tellMembers() {
+	out := make([]Member, 0, len(r.members))
 	for _, k := range r.sortedMembers() {
 		out = append(out, Member{Key: k, Zone: r.ZoneOf(k)})
 	}

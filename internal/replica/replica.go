@@ -85,7 +85,6 @@ type Replica struct {
 
 	admits    []Member                  // admissions of this node's own
 	members   map[keys.Public]mesh.Zone // admitted keys, without our own; empty zone: their first operation decides
-	told      bool                      // the members in force were told to the node
 	bindings  map[keys.Public]oplog.Binding
 	logs      map[mesh.LogKey]*oplog.Log
 	runs      map[mesh.LogKey]*run // snapshot runs in progress, of any author

@@ -67,6 +67,7 @@ func (r *Replica) begin(now time.Time) {
 	}
 	if r.start.began.IsZero() {
 		r.start.began = now
+		r.tellMembers() // who they are by what the store holds
 	}
 	for _, ref := range r.overdue {
 		r.dropClaim(ref)
