@@ -38,8 +38,10 @@ type zone struct {
 	public  string // key
 	port    int    // for peers
 	http    int
-	config  map[string]any
-	env     []string // of the node, beyond the test's own
+	config  map[string]any // nil: nobody wrote one for it
+	env     []string       // of the node, beyond the test's own
+	args    []string       // what the program is started with
+	machine string         // the network namespace it is in; empty: the test's own
 
 	runs    int
 	process *process // nil: not started yet
@@ -88,6 +90,7 @@ func newZone(t testing.TB, name string, settings ...func(map[string]any)) *zone 
 		"mesh":                       map[string]any{"zone": name},
 		"nodes":                      []map[string]any{},
 	}
+	z.args = []string{"run", "-c", z.configFile(), "--strict-port"}
 	for _, set := range settings {
 		set(z.config)
 	}
@@ -137,8 +140,8 @@ func (z *zone) begin() error {
 		return err
 	}
 	defer log.Close() // the process has its own
-	p := &process{cmd: exec.Command(z.program, "run", "-c", z.configFile(), "--strict-port"), ended: make(chan struct{})}
-	p.cmd.Env = append(append(os.Environ(), "NO_COLOR=1", "HOME="+z.dir), z.env...)
+	p := &process{cmd: z.command(z.args...), ended: make(chan struct{})}
+	p.cmd.Env = append(p.cmd.Env, z.env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when the tests run out of time
 	started := make(chan error, 1)
@@ -158,6 +161,17 @@ func (z *zone) begin() error {
 	}
 	z.process = p
 	return nil
+}
+
+// command prepares the program to run where the node is: in its directory, on its machine.
+func (z *zone) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(z.program, args...)
+	if z.machine != "" {
+		cmd = exec.Command("ip", append([]string{"netns", "exec", z.machine, z.program}, args...)...)
+	}
+	cmd.Dir = z.dir
+	cmd.Env = append(os.Environ(), "NO_COLOR=1", "HOME="+z.dir)
+	return cmd
 }
 
 func (z *zone) logFile(run int) string { return filepath.Join(z.dir, fmt.Sprintf("log.%d", run)) }
@@ -284,9 +298,7 @@ func (z *zone) dump() {
 
 // try runs a command of the program against this node.
 func (z *zone) try(args ...string) (string, error) {
-	cmd := exec.Command(z.program, args...)
-	cmd.Dir = z.dir
-	cmd.Env = append(os.Environ(), "NO_COLOR=1", "HOME="+z.dir, "MESH_CONFIG="+z.configFile())
+	cmd := z.command(args...) // finds the config there
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
