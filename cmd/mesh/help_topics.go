@@ -49,7 +49,7 @@ func exitCodes() []meaning {
 		{"3", "the node or cluster cannot be reached"},
 		{"4", "a check found a fault"},
 		{"5", "the deadline passed"},
-		{"6", "refused: a file exists, or it is not allowed"},
+		{"6", "refused: a file exists, a token is rejected, or it is not allowed"},
 		{"130", "interrupted"},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -170,4 +171,76 @@ func trustOp(t *testing.T, key keys.Private, ev event.Event) oplog.TrustOp {
 		t.Fatal(err)
 	}
 	return oplog.TrustOp{ID: op.ID, Header: op.Raw, Body: op.Body}
+}
+
+// Started with a new key, a node talks to those that its former key knew: what that key stated counts no more with a node
+// that nobody admitted yet.
+func TestInherit(t *testing.T) {
+	t.Parallel()
+	w := fileWorld(t, nil)
+	old, own := seedKey(1), keys.Public{}
+	if err := own.UnmarshalText([]byte(otherPublic)); err != nil {
+		t.Fatal(err)
+	}
+	west, lab, north := seedKey(2).Public(), seedKey(3).Public(), seedKey(4).Public()
+	w.writeFile(t, "private.key"+handOverSuffix, token.SignHandOver(old, own, fakeNow).String()+"\n", 0o644)
+	s, err := store.Open(w.path("mesh.db"), store.Options{Ballast: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Commit(&oplog.Batch{
+		Trust: []oplog.TrustOp{
+			trustOp(t, old, event.Event{Kind: event.KindAdmit, Admit: &event.Admit{Key: west, Zone: "west"}}),
+			trustOp(t, seedKey(8), event.Event{Kind: event.KindAdmit, Admit: &event.Admit{Key: lab, Zone: "lab"}}), // by nobody known
+			{ID: mesh.Sum([]byte("x")), Header: []byte("x"), Body: []byte("y")},
+		},
+		Contacts: []oplog.Contact{{Key: north, Endpoints: []string{"127.0.0.1:9"}, Inviter: true}, {Key: lab, Endpoints: []string{"127.0.0.1:9"}}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := loadConfig(w.env, config.Options{Peers: []string{testPublic + "@127.0.0.1:9"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := w.readKey("private.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &running{e: w.env, cfg: cfg, store: s, key: key}
+	r.members.configure(cfg.Nodes)
+	r.openHandOver("private.key" + handOverSuffix)
+	if err := r.inherit(); err != nil || r.handOver == nil || r.handOver.From != old.Public() {
+		t.Fatalf("%+v, %v: %s", r.handOver, err, w.stderr.String())
+	}
+	var got []keys.Public
+	for _, p := range r.members.all() {
+		got = append(got, p.Key)
+	}
+	want := []keys.Public{cfg.Nodes[0].Key, west, north}
+	slices.SortFunc(got, keys.Public.Compare)
+	slices.SortFunc(want, keys.Public.Compare)
+	if !slices.Equal(got, want) {
+		t.Errorf("it talks to %v, want %v", got, want)
+	}
+}
+
+// A hand-over that is no use is told, and does no harm.
+func TestHandOverThatIsNoUse(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"rubbish": "private.key.handover is not used: no hand-over",
+		token.SignHandOver(seedKey(1), seedKey(2).Public(), fakeNow).String(): "private.key.handover is not used: it is for the key 8139770e, and this node has 3d4017c3",
+	} {
+		w := fileWorld(t, nil)
+		w.writeFile(t, "private.key"+handOverSuffix, text, 0o644)
+		key, err := w.readKey("private.key")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &running{e: w.env, key: key}
+		if r.openHandOver("private.key" + handOverSuffix); r.handOver != nil || !strings.Contains(w.stderr.String(), want) {
+			t.Errorf("%+v, stderr %s", r.handOver, w.stderr.String())
+		}
+	}
 }

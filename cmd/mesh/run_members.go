@@ -11,12 +11,14 @@ import (
 	"dcp.hiro.io/mesh/internal/replica"
 )
 
-// members are the peers that the node talks to: those of the configuration and those that MeshPeers admit. What the
-// configuration says about a key counts. Only the configuration says what may flow.
+// members are the peers that the node talks to: those of the configuration, those that MeshPeers admit, and those that
+// the node knew under a former key. What the configuration says about a key counts. Only the configuration says what may
+// flow.
 type members struct {
 	mu         sync.Mutex
 	configured []config.Node
 	admitted   []node.Peer
+	inherited  []node.Peer
 }
 
 // configure replaces those of the configuration and returns those before.
@@ -44,12 +46,19 @@ func (m *members) admit(list []meshpeer.Admitted) {
 	}
 }
 
-// all lists both. The slice is the caller's.
+// inherit sets those that a former key of the node knew.
+func (m *members) inherit(list []node.Peer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.inherited = list
+}
+
+// all lists them. The slice is the caller's.
 func (m *members) all() []node.Peer {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := nodePeers(m.configured)
-	for _, a := range m.admitted {
+	for _, a := range slices.Concat(m.admitted, m.inherited) {
 		if !slices.ContainsFunc(out, func(p node.Peer) bool { return p.Key == a.Key }) {
 			out = append(out, a)
 		}

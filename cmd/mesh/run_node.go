@@ -145,21 +145,6 @@ func (r *running) openKey() error {
 	return nil
 }
 
-// openHandOver reads the statement that hands a zone over to this node's key, if there is one.
-func (r *running) openHandOver(name string) {
-	h, ok, err := r.e.readHandOver(name)
-	switch {
-	case !ok:
-		return
-	case err != nil:
-		r.e.warn("%s is not used: %s", name, rootCause(err))
-	case h.To != r.key.Public():
-		r.e.warn("%s is not used: it is for the key %s, and this node has %s", name, h.To.Short(), r.key.Public().Short())
-	default:
-		r.handOver = &h
-	}
-}
-
 // dataDir is where the store and the socket are.
 func (r *running) dataDir() string { return r.e.path(r.cfg.DataDir) }
 
@@ -194,6 +179,10 @@ func (r *running) buildNode() (err error) {
 	if r.handOver != nil {
 		nc.HandOver = r.handOver.String()
 	}
+	if err := r.inherit(); err != nil {
+		return err
+	}
+	nc.Nodes = r.members.all()
 	nc.Key, nc.Store, nc.Cluster, nc.StrictPort = r.key, r.store, r.cluster, r.strictPort
 	nc.DiskLow = r.store.Low
 	if r.kube != nil {
