@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -119,8 +120,15 @@ func (n *Node) takeHandOver(ctx context.Context, c caller, text string) (*denial
 		return &denialMsg{Code: deniedProof, Text: fmt.Sprintf("key %s, which the hand-over is from, is no member here", h.From.Short())}, nil
 	}
 	var zone mesh.Zone
-	if err := n.consult(ctx, func(l ledger) { zone = l.ZoneOf(h.From) }); err != nil {
+	var doubted bool
+	if err := n.consult(ctx, func(l ledger) {
+		zone = l.ZoneOf(h.From)
+		doubted = slices.ContainsFunc(l.TrustView().Proposals(), func(p trust.Proposal) bool { return p.Key == h.From })
+	}); err != nil {
 		return nil, err
+	}
+	if doubted { // it may be stolen: whoever has it must not save itself into a new one
+		return &denialMsg{Code: deniedProof, Text: fmt.Sprintf("the removal of key %s, which the hand-over is from, is on its way", h.From.Short())}, nil
 	}
 	if zone == "" {
 		return &denialMsg{Code: deniedProof, Text: fmt.Sprintf("key %s, which the hand-over is from, is bound to no zone", h.From.Short())}, nil

@@ -167,10 +167,17 @@ func (r *Replica) removalCuts(k keys.Public) []event.Cut {
 	return []event.Cut{event.NothingStands}
 }
 
-// handOver moves the zone of a key to another one, because its own key said so.
+// removalProposed reports whether somebody proposed to remove a key that is still a member.
+func (r *Replica) removalProposed(k keys.Public) bool {
+	return slices.ContainsFunc(r.trust.view.Proposals(), func(p trust.Proposal) bool { return p.Key == k })
+}
+
+// handOver moves the zone of a key to another one, because its own key said so. Not while the key is about to be
+// removed: whoever stole it would be first to answer a removal with a new key of theirs.
 func (r *Replica) handOver(from, to keys.Public) {
 	z := r.ZoneOf(from)
-	if key, ok := r.trust.view.Key(z); z == "" || ok && key != from || !r.admitted(from) || !r.canSign() || !r.knows(from) || r.mayJoin(to, z) != DenialNone {
+	key, ok := r.trust.view.Key(z)
+	if z == "" || ok && key != from || !r.admitted(from) || r.removalProposed(from) || !r.canSign() || !r.knows(from) || r.mayJoin(to, z) != DenialNone {
 		r.report(Decision{Reason: RefusedHandOver, Zone: z, Peer: to})
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/oplog"
+	"dcp.hiro.io/mesh/internal/trust"
 )
 
 // What joining and leaving a mesh is about.
@@ -158,6 +159,9 @@ func (r *Replica) judgeRedeem(now int64, q Redeem) Grant {
 	if k := r.keyOf(zone); !k.IsZero() && k != q.Key && (in.Zone == "" || k != q.Dead || k == r.self) {
 		return Grant{Denial: DenialZone, By: k, Zone: zone}
 	}
+	if k := r.rivalFor(zone, q.Key); !k.IsZero() {
+		return Grant{Denial: DenialZone, By: k, Zone: zone}
+	}
 	return Grant{Zone: zone}
 }
 
@@ -166,10 +170,21 @@ func (r *Replica) mayJoin(k keys.Public, z mesh.Zone) Denial {
 	if _, expelled := r.trust.view.Expelled(k); expelled || k == r.self {
 		return DenialRemoved
 	}
-	if b, bound := r.bindings[k]; r.ZoneOf(k) != "" && r.ZoneOf(k) != z || bound && b.Conflict {
+	odd := func(c trust.Conflict) bool { return slices.Contains(c.Keys, k) && !slices.Contains(c.Zones, z) }
+	if b, bound := r.bindings[k]; r.ZoneOf(k) != "" && r.ZoneOf(k) != z || bound && b.Conflict || slices.ContainsFunc(r.trust.view.Conflicts(), odd) {
 		return DenialBound
 	}
 	return DenialNone
+}
+
+// rivalFor returns one of the keys that dispute a zone, or zero: bound to none of them it is not free all the same.
+func (r *Replica) rivalFor(z mesh.Zone, k keys.Public) keys.Public {
+	for _, c := range r.trust.view.Conflicts() {
+		if c.Kind != trust.TwoZones && slices.Contains(c.Zones, z) && !slices.Contains(c.Keys, k) {
+			return c.Keys[0]
+		}
+	}
+	return keys.Public{}
 }
 
 // redeem admits a key by an invitation: the use is reserved and the admission signed in one transaction.
