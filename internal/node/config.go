@@ -24,7 +24,7 @@ type Peer struct {
 	Endpoints []string  // host:port; may be empty, then it has to dial us
 }
 
-// maxNodes bounds the configured peers: the largest mesh simulated has 1,000 zones.
+// maxNodes bounds the configured peers, and the members dealt with: the largest mesh simulated has 1,000 zones.
 const maxNodes = 4096
 
 // Config is what a node is told. It is not changed after New.

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -76,6 +77,7 @@ func (n *Node) takeMembers() {
 // enforce makes a set of members the one that registry, gater and failure detector know, and disconnects whoever
 // is not among them any more. The caller holds members.
 func (n *Node) enforce(ms []replica.Member) {
+	ms = n.heed(ms)
 	keep := make(map[keys.Public]bool, len(ms))
 	for _, m := range ms {
 		keep[m.Key] = true
@@ -107,6 +109,28 @@ func (n *Node) enforce(ms []replica.Member) {
 	for _, p := range n.peers.all() {
 		n.keepDialling(p)
 	}
+}
+
+// heed chooses whom to deal with when there are more members than the largest mesh has: somebody admits keys without
+// end, and each costs a dialler. This node's own admissions come first, then whom it deals with already.
+func (n *Node) heed(ms []replica.Member) []replica.Member {
+	if len(ms) <= maxNodes {
+		return ms
+	}
+	rank := func(m replica.Member) int {
+		_, local := n.local[m.Key]
+		switch {
+		case local:
+			return 0
+		case n.peers.get(m.Key) != nil:
+			return 1
+		}
+		return 2
+	}
+	ms = slices.Clone(ms)
+	slices.SortStableFunc(ms, func(a, b replica.Member) int { return cmp.Compare(rank(a), rank(b)) })
+	n.log.Warn("there are more members than this node deals with: somebody may be admitting keys without end", "members", len(ms), "limit", maxNodes)
+	return ms[:maxNodes]
 }
 
 // isMember reports whether a key is a member, with all in force that the loop said before.
