@@ -58,7 +58,7 @@ func (r *running) sayReady(ctx context.Context) error {
 		file = r.cfg.File
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "mesh %s  zone %s  network %s  %s\n", version, r.cfg.Mesh.Zone, r.cfg.NetworkID, r.key.Public().PeerID())
+	fmt.Fprintf(&b, "mesh %s  zone %s  network %s  %s\n", version, r.cfg.Mesh.Zone, oneLine(string(r.cfg.NetworkID)), r.key.Public().PeerID())
 	fmt.Fprintf(&b, "key %s   config %s   data %s   cluster %s\n", key, file, r.cfg.DataDir, cluster)
 	fmt.Fprintf(&b, "p2p udp/%d quic, tcp/%d   http %s   api unix:%s\n", r.node.Port(), r.node.Port(), http, r.admin.Socket())
 	fmt.Fprintf(&b, "ready in %.1fs. %s\n", took.Seconds(), toAdd)

@@ -6,7 +6,7 @@
 //
 //	key  value
 //	1    version, 1
-//	2    network id, text of 1 to 128 bytes
+//	2    network id, printable text of 1 to 128 bytes
 //	3    public key of the inviter, 32 bytes
 //	4    endpoints of the inviter, 1 to 16 texts HOST:PORT
 //	5    id of the invitation, 8 characters of a-z and 0-9

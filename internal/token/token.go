@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"dcp.hiro.io/mesh/internal/keys"
@@ -283,9 +284,14 @@ func (r reader) key() keys.Public {
 	return k
 }
 
+// validNetwork wants text that can be shown on a terminal whoever made the token: it is printed, logged and written
+// to a file.
 func validNetwork(n mesh.NetworkID) error {
 	if n == "" || len(n) > mesh.MaxNetworkID || !utf8.ValidString(string(n)) {
 		return fmt.Errorf("a network id of %d bytes, want text of 1 to %d", len(n), mesh.MaxNetworkID)
+	}
+	if strings.ContainsFunc(string(n), func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return errors.New("a network id with characters that cannot be printed")
 	}
 	return nil
 }

@@ -203,6 +203,9 @@ func TestValidate(t *testing.T) {
 	}
 	for name, spoil := range map[string]func(*token.Token){
 		"no network":         func(x *token.Token) { x.Network = "" },
+		"terminal's network": func(x *token.Token) { x.Network = "lab\x1b]0;root\a" },
+		"network backwards":  func(x *token.Token) { x.Network = "lab\u202eseulb" },
+		"network in lines":   func(x *token.Token) { x.Network = "lab\nok" },
 		"no inviter":         func(x *token.Token) { x.Inviter = keys.Public{} },
 		"no endpoint":        func(x *token.Token) { x.Endpoints = nil },
 		"too many endpoints": func(x *token.Token) { x.Endpoints = slices.Repeat(x.Endpoints, 17) },
