@@ -209,7 +209,7 @@ func TestJoinReadsTheToken(t *testing.T) {
 		{"bad key", "join - -k token", text, 2, "MESH-2003"},
 		{"no directory for the key", "join - -k no/mesh.key", text, 1, "MESH-1003"},
 		{"no directory for the config", "join - -c no/mesh.yaml", text, 2, "MESH-2503"},
-		{"control characters in the network", "join -", fakeToken(func(t *token.Token) { t.Network = "a\x1b[31m" }).String(), 2, "MESH-2503"},
+		{"control characters in the network", "join -", fakeToken(func(t *token.Token) { t.Network = "a\x1b[31m" }).String(), 6, "MESH-6504"},
 	} {
 		w := newJoinWorld(t)
 		if err := os.Mkdir(w.path("sub"), 0o700); err != nil {
