@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -210,12 +211,40 @@ func describeDialError(err error) string {
 		}
 		return m[0]
 	}
+	var de *swarm.DialError
+	if errors.As(err, &de) && len(de.DialErrors) > 0 {
+		return dialCauses(de)
+	}
 	if errors.Is(err, network.ErrReset) {
 		return "the other side closed the connection: it may not admit our key"
 	}
-	const longest = 500 // libp2p lists every address that it tried
+	const longest = 500
 	if len(text) > longest {
 		text = text[:longest] + " ..."
+	}
+	return text
+}
+
+// dialCauses says of each endpoint that was dialled what became of it, in the order in which they failed.
+func dialCauses(de *swarm.DialError) string {
+	var order []string
+	tries := map[string]*endpointTry{}
+	for _, t := range de.DialErrors {
+		transport, at := describeAddr(t.Address)
+		if tries[at] == nil {
+			tries[at] = &endpointTry{}
+			order = append(order, at)
+		}
+		tries[at].failed(transport, t.Cause)
+	}
+	const most = 3 // in one line
+	var out []string
+	for _, at := range order[:min(len(order), most)] {
+		out = append(out, at+": "+tries[at].cause())
+	}
+	text := strings.Join(out, "; ")
+	if n := len(order) - most; n > 0 {
+		text += fmt.Sprintf("; and %d more", n)
 	}
 	return text
 }

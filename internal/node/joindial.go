@@ -134,11 +134,17 @@ func (s *seeker) note(err error, addrs []ma.Multiaddr) {
 		if k, ok := foundInstead(cause); ok {
 			t.found = k
 		}
-		if transport, _ := describeAddr(a); transport == "quic" {
-			t.udp = cause
-		} else {
-			t.tcp = cause
-		}
+		transport, _ := describeAddr(a)
+		t.failed(transport, cause)
+	}
+}
+
+// failed notes how the dial by one transport ended.
+func (t *endpointTry) failed(transport string, cause error) {
+	if transport == "quic" {
+		t.udp = cause
+	} else {
+		t.tcp = cause
 	}
 }
 
@@ -184,6 +190,8 @@ func (t *endpointTry) cause() string {
 	}
 	udp, tcp := failureOf(t.udp), failureOf(t.tcp)
 	switch {
+	case tcp == failedSelf || udp == failedSelf:
+		return "that is an address of this machine, and this node itself"
 	case tcp == failedLater && udp == failedSilent:
 		return "UDP is blocked or not forwarded; TCP is open, but no mesh node answers there"
 	case tcp == failedLater || udp == failedLater:
@@ -203,6 +211,7 @@ const (
 	failedSilent  failed = iota // nothing came back
 	failedRefused               // somebody said that nobody listens
 	failedRoute                 // it cannot be sent there
+	failedSelf                  // it is this node's own
 	failedLater                 // it was open, and ended in the handshake or after
 )
 
@@ -219,6 +228,8 @@ func failureOf(err error) failed {
 		return failedRefused
 	case has("no route to host"), has("network is unreachable"), has("cannot assign requested address"):
 		return failedRoute
+	case errors.Is(err, swarm.ErrDialToSelf), has("dial to self"):
+		return failedSelf
 	case has("negotiate"), has("connection reset"), has("EOF"), errors.Is(err, errLost):
 		return failedLater
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(), has("timeout"):
