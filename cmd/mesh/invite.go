@@ -60,7 +60,7 @@ func inviteFlags(e *env, c *cobra.Command) func(*cobra.Command, []string) error 
 	f.Var((*positiveDuration)(&ttl), "ttl", "how long the invitation is good for, at most 168h")
 	zone := f.String("zone", "", "the zone `NAME` of who joins; else they name one themselves")
 	forKey := f.String("for", "", "only the node with this `PUBKEY` may use it")
-	uses := f.Int("uses", 1, "how many nodes may use it, at most 20")
+	uses := f.Int("uses", 1, "`N` nodes may use it, at most 20")
 	endpoints := f.StringArray("endpoint", nil, "where the new node reaches this one, as `HOST:PORT`; may be repeated")
 	format := addOutputFlag(c, formatText, formatJSON)
 	return func(c *cobra.Command, _ []string) error {
@@ -325,7 +325,7 @@ func inviteCodes() []errorCode {
 			"they expired."},
 		{"MESH-6403", "the key was removed from the mesh", "" +
 			"A key that was removed, or that handed its zone over, is never admitted again, whoever invites it. Make a new key on that node " +
-			"with mesh keygen FILE and invite that."},
+			"with mesh keygen FILE and invite that. A node whose own key was removed invites nobody: ask another one."},
 		{"MESH-6404", "a node does not remove itself", "" +
 			"A removal is a statement of one member about another. To take a node out of the mesh, stop it and run mesh peers remove " +
 			"on another one."},

@@ -163,6 +163,10 @@ func (j *joining) prepare() error {
 		return err
 	}
 	j.files = files
+	if network, ok := j.files.network(); ok && network != j.token.Network {
+		return &cliError{Code: "MESH-6505", What: "the invite " + j.token.ID + " is for another network", Cause: fmt.Sprintf("it is for %s, and network_id in %s is %s", oneLine(string(j.token.Network)), j.files.config, oneLine(string(network))),
+			Next: []string{"take network_id out of " + j.files.config + ", then the same command again", "or with a key and config of its own: mesh join TOKEN -k other.key -c other.yaml"}}
+	}
 	if err := j.chooseZone(); err != nil {
 		return err
 	}
@@ -182,7 +186,13 @@ func (j *joining) prepare() error {
 	if err := j.agree(draft); err != nil {
 		return err
 	}
-	if !j.had && !j.flags.dryRun {
+	if j.flags.dryRun {
+		return nil
+	}
+	if err := j.files.checkWritable(j.e); err != nil {
+		return err
+	}
+	if !j.had {
 		if _, err := j.e.writeKey(j.files.keyFile, j.key, false); err != nil {
 			return err
 		}
@@ -201,6 +211,8 @@ func (j *joining) chooseZone() error {
 	switch {
 	case j.token.Zone != "" && zone != "" && zone != j.token.Zone:
 		return otherZone(j.token, zone, "--zone")
+	case j.token.Zone != "" && zone == "" && j.files.zone() != "" && j.files.zone() != j.token.Zone:
+		return otherZone(j.token, j.files.zone(), "mesh.zone in "+j.files.config)
 	case j.token.Zone != "":
 		zone = j.token.Zone
 	case zone == "":

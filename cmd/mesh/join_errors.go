@@ -26,8 +26,12 @@ func joinError(t token.Token, zone mesh.Zone, within time.Duration, err error) e
 		c := &cliError{Code: "MESH-5501", What: fmt.Sprintf("the inviter cannot be reached within %s", within),
 			Next: []string{"the same command again: the token is good until " + t.Expires.UTC().Format("15:04:05Z"), "is it running, and are UDP and TCP open? There: mesh status"}, Err: err}
 		if unreachable != nil {
+			wide := 0
 			for _, try := range unreachable.Tries {
-				c.Details = append(c.Details, fmt.Sprintf("%s  %s", try.Endpoint, try.Cause))
+				wide = max(wide, len(try.Endpoint))
+			}
+			for _, try := range unreachable.Tries {
+				c.Details = append(c.Details, fmt.Sprintf("%-*s  %s", wide, try.Endpoint, try.Cause))
 			}
 		}
 		if len(c.Details) == 0 {
@@ -140,7 +144,8 @@ func joinCodes() []errorCode {
 			"A token is one line that begins with meshinv1_ and ends with a checksum, which does not hold. Copy the whole line again, " +
 			"or hand it over in a file: mesh invite -q > FILE, mesh join --token-file FILE."},
 		{"MESH-6505", "the inviter serves another network", "" +
-			"The network id of the token is not the one that the inviter has now. Ask for a new invite."},
+			"The network id of the token is not the one that the inviter has now, or not the one that the configuration here names. " +
+			"A node belongs to one network: ask a node of the right one for an invite, or join with a key and config of its own."},
 		{"MESH-6506", "the zone is taken", "" +
 			"One key speaks for one zone, and another key has it. Choose another name. If the node that has it is lost, its zone is given to " +
 			"whoever redeems an invite for that zone once it counts as unavailable."},

@@ -96,6 +96,14 @@ func (f *nodeFiles) zone() mesh.Zone {
 	return f.cfg.Mesh.Zone
 }
 
+// network is the id that the config names, and whether it names one.
+func (f *nodeFiles) network() (mesh.NetworkID, bool) {
+	if f.cfg == nil {
+		return "", false
+	}
+	return f.cfg.NetworkID, f.cfg.Origin("network_id").Layer != config.FromDefault
+}
+
 func (f *nodeFiles) keyName() string {
 	if f.keyInEnv {
 		return "in PRIVATE_KEY"
@@ -171,6 +179,20 @@ func (f *nodeFiles) edited(ed config.Edit) ([]byte, config.Changed, error) {
 	}
 	return nil, done, &cliError{Code: "MESH-2503", What: "cannot edit " + f.config + "; nothing was redeemed", Cause: cause,
 		Next: []string{"mend that, then the same command again", "or write another file: mesh join TOKEN -c other.yaml"}, Err: err}
+}
+
+// checkWritable makes sure that the config can be written, while nothing has been redeemed.
+func (f *nodeFiles) checkWritable(e *env) error {
+	temp := besideFile(linkedFile(e.path(f.config)))
+	t, err := e.files.openFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		err = errors.Join(t.Close(), e.files.remove(temp))
+	}
+	if err == nil {
+		return nil
+	}
+	return &cliError{Code: "MESH-2503", What: "cannot write the config " + f.config + "; nothing was redeemed", Cause: reason(err),
+		Next: []string{"ls -ld " + shellQuote(filepath.Dir(f.config)), "or write another file: mesh join TOKEN -c DIR/config.yaml"}, Err: err}
 }
 
 // write puts the changes into the config. Somebody may have changed it since it was read: the changes go into what is

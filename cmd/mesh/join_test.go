@@ -269,7 +269,7 @@ func TestJoinRefused(t *testing.T) {
 		if got := w.mesh(t, args...); got != tt.exit || !strings.Contains(w.stderr.String(), "docs:  mesh help "+tt.code+"\n") || !strings.Contains(w.stderr.String(), tt.what) {
 			t.Errorf("%d: exit %d:\n%s", i, got, w.stderr.String())
 		}
-		if errors.As(tt.err, new(*node.JoinUnreachable)) && !strings.Contains(w.stderr.String(), "  203.0.113.7:9102  the connection was refused\n  east.example:9102  no such name\n") {
+		if errors.As(tt.err, new(*node.JoinUnreachable)) && !strings.Contains(w.stderr.String(), "  203.0.113.7:9102   the connection was refused\n  east.example:9102  no such name\n") {
 			t.Errorf("the endpoints are not listed:\n%s", w.stderr.String())
 		}
 		if strings.Contains(w.stderr.String(), "\x1b") || w.stdout.String() == "" {
@@ -293,7 +293,8 @@ func TestJoinChecksFirst(t *testing.T) {
 	}{
 		{"anchor", "mesh: &m {bootstrap: true}\n", "MESH-2001", 2},
 		{"unknown key", "bind_prot: 1\n", "MESH-2001", 2},
-		{"value over lines", "network_id: >-\n  default2\n", "MESH-2503", 2},
+		{"another network", "network_id: other\n", "MESH-6505", 6},
+		{"another zone", "mesh: {zone: south}\n", "MESH-6513", 6},
 		{"own zone is another's", "nodes:\n  - {public_key: " + testPublic + ", zone: west}\n", "MESH-2503", 2},
 	} {
 		w := newJoinWorld(t)

@@ -67,7 +67,7 @@ func classify(ctx context.Context, e *env, cmd *cobra.Command, err error, starte
 	case errors.Is(err, errInterrupted):
 		return err
 	case !started:
-		return usageError(cmd, err.Error(), "")
+		return flagGroupError(cmd, err)
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return errInterrupted
 	case errors.Is(err, context.DeadlineExceeded):

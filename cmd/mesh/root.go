@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -120,6 +121,17 @@ func flagError(c *cobra.Command, err error) error {
 			}
 		}
 		return usageError(c, what, rootCause(invalid).Error())
+	}
+	return usageError(c, err.Error(), "")
+}
+
+// exclusion is what cobra says where of several flags one may be set.
+var exclusion = regexp.MustCompile(`^if any flags in the group \[.*\] are set none of the others can be; \[(\S+) (\S+)\] were all set$`)
+
+// flagGroupError words what cobra complains about before a command runs.
+func flagGroupError(c *cobra.Command, err error) error {
+	if m := exclusion.FindStringSubmatch(err.Error()); m != nil {
+		return usageError(c, "--"+m[1]+" excludes --"+m[2], "one of them at a time")
 	}
 	return usageError(c, err.Error(), "")
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"dcp.hiro.io/mesh/internal/admin"
 	"dcp.hiro.io/mesh/internal/logging"
 )
 
@@ -41,6 +43,9 @@ func (r *running) sayReady(ctx context.Context) error {
 		case err != nil:
 			r.log.Warn("no invitation was made", "err", err)
 			toAdd = "No invitation was made: " + oneLine(err.Error())
+			if told := new(admin.Error); errors.As(err, &told) && len(told.Next) > 0 {
+				toAdd += ". Next: " + oneLine(told.Next[0])
+			}
 		case r.format == logging.JSON || r.e.flags.quiet:
 			return r.e.printf("%s\n", command)
 		default:
