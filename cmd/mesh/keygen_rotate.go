@@ -21,8 +21,9 @@ const (
 	maxHandOver = 4 << 10
 )
 
-// rotate gives the node of a key file a new key. The hand-over is on disk before the key is replaced: whatever happens
-// in between, either the old key is in its place, or the new one and the statement that hands the zone over to it.
+// rotate gives the node of a key file a new key. The hand-over is on disk before the key is replaced: where the new one is
+// in its place, the statement that hands the zone over to it is, too. After a crash the old one may be under the name of
+// its backup alone; a node without its key file doesn't start, and nothing is lost.
 func rotate(e *env, o keygenOptions) error {
 	name, statement := o.rotate, o.rotate+handOverSuffix
 	old, err := e.readKey(name)
@@ -109,17 +110,14 @@ func (e *env) readHandOver(name string) (h token.HandOver, ok bool, err error) {
 // replaceFile writes a file whole: after an error, or a crash, the old one is there as it was. A symbolic link is
 // followed.
 func (e *env) replaceFile(name string, b []byte, mode fs.FileMode) error {
-	path := e.path(name)
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
+	path := linkedFile(e.path(name))
 	if info, err := os.Stat(path); err == nil {
 		if !info.Mode().IsRegular() {
 			return fmt.Errorf("%s is not a regular file", name)
 		}
 		mode = info.Mode().Perm()
 	}
-	temp := fmt.Sprintf("%s.new-%d", path, os.Getpid())
+	temp := besideFile(path)
 	f, err := e.files.openFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
@@ -139,6 +137,17 @@ func (e *env) replaceFile(name string, b []byte, mode fs.FileMode) error {
 	}
 	return e.files.syncDir(filepath.Dir(path))
 }
+
+// linkedFile is where a symbolic link leads, or the path itself.
+func linkedFile(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
+}
+
+// besideFile is what a file is written as before it takes the place of the old one.
+func besideFile(path string) string { return fmt.Sprintf("%s.new-%d", path, os.Getpid()) }
 
 func rotateCodes() []errorCode {
 	return []errorCode{

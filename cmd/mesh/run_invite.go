@@ -60,17 +60,8 @@ func (i *inspector) mayInvite(ctx context.Context, req admin.InviteRequest) (*me
 	if err := i.node.Inspect(ctx, func(r *replica.Replica) { view = r.TrustView() }); err != nil {
 		return nil, err
 	}
-	removed, expelled := view.Expelled(req.For)
-	switch {
-	case req.For == i.self:
-		return nil, &admin.Error{Code: "MESH-2401", Message: "a node doesn't invite itself", Cause: "--for names the key of this node", Next: []string{"mesh keygen --public FILE, where the other node's key is"}}
-	case !req.For.IsZero() && expelled:
-		return nil, &admin.Error{Code: "MESH-6403", Message: "the key " + req.For.Short() + " is not admitted again",
-			Cause: "it was " + removed.Kind.String() + " and is not trusted any more", Next: []string{"mesh keygen FILE, for a new key on that node", "mesh invite --for the new key"}}
-	case req.Zone == "":
-		return nil, nil
-	case req.Zone == i.zone:
-		return nil, &admin.Error{Code: "MESH-2401", Message: "zone " + string(req.Zone) + " is this node's own", Cause: "one key speaks for one zone", Next: []string{"mesh invite --zone NAME, with another one"}}
+	if err := i.cannotInvite(view, req); err != nil || req.Zone == "" {
+		return nil, err
 	}
 	holder, bound := view.Key(req.Zone)
 	if !bound || holder == req.For {
@@ -91,6 +82,25 @@ func (i *inspector) mayInvite(ctx context.Context, req admin.InviteRequest) (*me
 			Next:  []string{"mesh peers describe " + string(req.Zone), "mesh invite --zone NAME, with another one"}}
 	}
 	return over, nil
+}
+
+// cannotInvite says what the trust set has against an invitation; nil: nothing.
+func (i *inspector) cannotInvite(view *trust.View, req admin.InviteRequest) error {
+	removed, expelled := view.Expelled(req.For)
+	_, out := view.Expelled(i.self)
+	switch {
+	case out:
+		return &admin.Error{Code: "MESH-6403", Message: "this node admits nobody any more", Cause: "its key was removed from the mesh, or handed its zone over",
+			Next: []string{"mesh status", "mesh invite, asked of a node that is a member"}}
+	case req.For == i.self:
+		return &admin.Error{Code: "MESH-2401", Message: "a node doesn't invite itself", Cause: "--for names the key of this node", Next: []string{"mesh keygen --public FILE, where the other node's key is"}}
+	case !req.For.IsZero() && expelled:
+		return &admin.Error{Code: "MESH-6403", Message: "the key " + req.For.Short() + " is not admitted again",
+			Cause: "it was " + removed.Kind.String() + " and is not trusted any more", Next: []string{"mesh keygen FILE, for a new key on that node", "mesh invite --for the new key"}}
+	case req.Zone != "" && req.Zone == i.zone:
+		return &admin.Error{Code: "MESH-2401", Message: "zone " + string(req.Zone) + " is this node's own", Cause: "one key speaks for one zone", Next: []string{"mesh invite --zone NAME, with another one"}}
+	}
+	return nil
 }
 
 func (i *inspector) Invites(ctx context.Context) ([]mesh.Invite, error) {
@@ -207,11 +217,28 @@ func tellRemoval(view *trust.View, key, self keys.Public) mesh.Removal {
 
 // addTrust adds to the peers by whom they were admitted and which keys their zones had.
 func addTrust(peers []mesh.Peer, view *trust.View, self keys.Public, own mesh.Zone) {
+	by := view.AdmittedBy()
+	zoneOf := func(k keys.Public) *mesh.Zone {
+		zone := view.Zone(k)
+		if k == self {
+			zone = own
+		}
+		if zone == "" {
+			return nil
+		}
+		return &zone
+	}
 	for n := range peers {
 		p := &peers[n]
 		p.ZoneKeys = []mesh.ZoneKey{}
 		key, err := keys.ParsePublic(p.PublicKey)
-		if err != nil || p.Zone == "" {
+		if err != nil {
+			continue
+		}
+		if st, ok := by[key]; ok && view.Admitted(key) { // also one that has no zone yet, or disputes one
+			p.Admission = &mesh.Admission{By: keyText(st.Author), At: micros(st.Time), ByZone: zoneOf(st.Author)}
+		}
+		if p.Zone == "" {
 			continue
 		}
 		for _, t := range view.History(p.Zone) {
@@ -224,16 +251,8 @@ func addTrust(peers []mesh.Peer, view *trust.View, self keys.Public, own mesh.Zo
 				zk.Ended = "HandedOver"
 			}
 			p.ZoneKeys = append(p.ZoneKeys, zk)
-			if t.Key != key {
-				continue
-			}
-			p.Admission = &mesh.Admission{By: zk.By, At: zk.Since}
-			zone := view.Zone(t.AdmittedBy)
-			if t.AdmittedBy == self {
-				zone = own
-			}
-			if zone != "" {
-				p.Admission.ByZone = &zone
+			if t.Key == key {
+				p.Admission = &mesh.Admission{By: zk.By, At: zk.Since, ByZone: zoneOf(t.AdmittedBy)}
 			}
 		}
 	}

@@ -303,3 +303,23 @@ func TestHistoryOfARemovedKey(t *testing.T) {
 		}
 	}
 }
+
+// Who let a key in is known of keys without a zone, too.
+func TestAdmittedBy(t *testing.T) {
+	t.Parallel()
+	w := founded("A", "B")
+	w.admit("A", "helper", "")
+	w.admit("B", "helper", "")
+	beyond := w.admit("B", "late", "")
+	w.remove("A", "B", beyond)
+	w.handOver("root", "a", "A", "A2", 1)
+	by := w.view().AdmittedBy()
+	for name, want := range map[string]string{"A": "root", "B": "root", "helper": "A", "A2": "root"} {
+		if got := by[key(name)].Author; got != key(want) {
+			t.Errorf("%s was admitted by %s, want %s", name, got.Short(), want)
+		}
+	}
+	if st, ok := by[key("late")]; ok || len(by) != 4 {
+		t.Errorf("of %d keys one was admitted by a void statement: %+v", len(by), st)
+	}
+}

@@ -63,3 +63,16 @@ func (v *View) History(z mesh.Zone) []Tenure {
 	})
 	return all
 }
+
+// AdmittedBy returns, of every key that a statement in force gives a say, the earliest of these by the
+// times that they claim, which are for people only. The map is the caller's.
+func (v *View) AdmittedBy() map[keys.Public]Statement {
+	first := make(map[keys.Public]Statement, len(v.stated))
+	for _, st := range v.standing {
+		k := admits(st.Event)
+		if old, ok := first[k]; !k.IsZero() && (!ok || cmp.Or(cmp.Compare(st.Time, old.Time), st.ID.Compare(old.ID)) < 0) {
+			first[k] = *st
+		}
+	}
+	return first
+}
