@@ -275,6 +275,8 @@ func (n *Node) judge(key keys.Public, h hello) *refusalMsg {
 		return refuse(refusedNetwork, "network %q, ours is %q", h.Network, n.cfg.Network)
 	case h.Instance.Incarnation > mesh.MaxIncarnation:
 		return refuse(refusedMalformed, "incarnation %d lies beyond the year 9999", h.Instance.Incarnation)
+	case n.peers.get(key) == nil && !n.cfg.AdmissionOpen: // before anything that would tell a stranger who we are
+		return refuse(refusedNotAdmitted, "key %s is not admitted", key.Short())
 	case h.Instance.Zone == n.cfg.Zone:
 		return refuse(refusedZone, "zone %q is the zone of another key", h.Instance.Zone)
 	}

@@ -190,6 +190,14 @@ func TestHelloIsJudged(t *testing.T) {
 	}
 }
 
+// A stranger doesn't find out which zone a node is by naming zones.
+func TestStrangersLearnNoZone(t *testing.T) {
+	a := newMember(t, 1)
+	a.start()
+	s := newStranger(t, testKey(9), a)
+	s.refused(s.ownHello(a.zone()), refusedNotAdmitted)
+}
+
 func TestOtherNetworkHasNothingToSay(t *testing.T) {
 	a, b := newMember(t, 1), newMember(t, 2)
 	b.cfg.Network = "another"
