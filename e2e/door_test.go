@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"dcp.hiro.io/mesh/internal/mesh"
 )
 
 // TestStrangers knocks at a node with a key it does not know, with a known key that speaks for another zone, and
@@ -118,14 +120,26 @@ func TestReload(t *testing.T) {
 	east.write("a.yaml", manifest("a", "1"))
 	equal(t, want, all...)
 
-	// A node that is taken out of the list is let go.
+	// A node that is taken out of the list stays a member: its admission was signed, and only a removal ends it.
 	east.config["nodes"] = []map[string]any{}
+	east.config["log_level"] = "INFO"
 	east.save()
 	east.signal(syscall.SIGHUP)
-	eventually(t, "west is not connected any more", func() error {
+	eventually(t, "east reloaded twice", func() error {
+		b, err := os.ReadFile(east.logFile(east.runs))
+		if err == nil && strings.Count(string(b), "reloaded the configuration") < 2 {
+			err = errors.New("not yet")
+		}
+		return err
+	})
+	want.set("west", "b", "1")
+	west.write("b.yaml", manifest("b", "1"))
+	equal(t, want, all...)
+	east.cli("peers", "remove", "west", "-y")
+	eventually(t, "west is out", func() error {
 		p, err := west.peer("east")
-		if err == nil && p.State == "Ready" {
-			err = errors.New("it is")
+		if err == nil && p.State == mesh.Ready {
+			err = errors.New("it is connected")
 		}
 		return err
 	})

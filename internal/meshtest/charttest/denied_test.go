@@ -190,7 +190,7 @@ func TestWithoutARightOfItsOwn(t *testing.T) {
 			i.startPod("one")
 			if tt.resource == peers && tt.verb == "get" {
 				admit(i, "third", otherPeer)
-				eventually(t, "it is admitted", func() error { return knows(i, "one", otherPeer, true) })
+				eventually(t, "it is admitted", func() error { return knows(i, "one", otherPeer) })
 				i.server.Kubectl(t, "-n", ns, "delete", "meshpeer", "third")
 			}
 			i.lacks(right)
