@@ -37,8 +37,12 @@ func (r *Replica) trustFindings() []mesh.Finding {
 	}
 	for _, m := range v.Diverging() {
 		if x, expelled := v.Expelled(m.Key); expelled {
-			add("nodes.removed", "warn", m.Key.Short(), "this key is admitted here but was removed from the mesh by "+r.nameOf(x.By)+"; it stays out",
-				"take it out of nodes in config.yaml, or delete its MeshPeer")
+			text, next := "this key is admitted here but was removed from the mesh by "+r.nameOf(x.By)+"; it stays out", "take it out of nodes in config.yaml, or delete its MeshPeer"
+			if x.Kind == trust.HandedOver {
+				text = fmt.Sprintf("this key is admitted here but is the former one of zone %s, which has key %s now; it stays out", x.Zone, x.To.Short())
+				next = fmt.Sprintf("put %s in its place under nodes in config.yaml, or delete its MeshPeer", x.To)
+			}
+			add("nodes.removed", "warn", m.Key.Short(), text, next)
 			continue
 		}
 		add("nodes.diverging", "warn", m.Key.Short(), fmt.Sprintf("this key is bound to zone %s here and to another one in the rest of the mesh", m.Zone),
