@@ -203,7 +203,13 @@ func (v *peersView) invite(peers []mesh.Peer) {
 		if p.State != mesh.NotAdmitted {
 			continue
 		}
-		if n++; n <= maxInvited {
+		switch n++; {
+		case n > maxInvited:
+		case slices.Contains(p.Reasons, endRemoved):
+			v.e.note("%s is on the local network; its key was removed from the mesh and is never admitted again", oneLine(p.Name))
+		case slices.Contains(p.Reasons, endHandedOver):
+			v.e.note("%s is on the local network with a key that handed its zone over to another one, and is never admitted again", oneLine(p.Name))
+		default:
 			v.e.note("%s is on the local network and is not admitted. If you know it: mesh invite --for %s", oneLine(p.Name), p.PublicKey)
 		}
 	}

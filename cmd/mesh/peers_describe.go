@@ -107,9 +107,9 @@ func tenure(k mesh.ZoneKey) string {
 		s += " since " + rfc3339(*k.Since)
 	}
 	switch k.Ended {
-	case "Removed":
+	case endRemoved:
 		s += "; removed"
-	case "HandedOver":
+	case endHandedOver:
 		s += "; handed over"
 	default:
 		return s

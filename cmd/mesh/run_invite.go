@@ -235,6 +235,9 @@ func addTrust(peers []mesh.Peer, view *trust.View, self keys.Public, own mesh.Zo
 		if err != nil {
 			continue
 		}
+		if x, gone := view.Expelled(key); gone && p.State == mesh.NotAdmitted {
+			p.Reasons = append(p.Reasons, expelledReason(x.Kind))
+		}
 		if st, ok := by[key]; ok && view.Admitted(key) { // also one that has no zone yet, or disputes one
 			p.Admission = &mesh.Admission{By: keyText(st.Author), At: micros(st.Time), ByZone: zoneOf(st.Author)}
 		}
@@ -244,18 +247,30 @@ func addTrust(peers []mesh.Peer, view *trust.View, self keys.Public, own mesh.Zo
 		for _, t := range view.History(p.Zone) {
 			zk := mesh.ZoneKey{PublicKey: t.Key.String(), Generation: t.Generation, By: keyText(t.AdmittedBy), Since: micros(t.Since),
 				Until: micros(t.Until), EndedBy: keyText(t.EndedBy)}
-			switch t.Ended {
-			case trust.Removed:
-				zk.Ended = "Removed"
-			case trust.HandedOver:
-				zk.Ended = "HandedOver"
-			}
+			zk.Ended = expelledReason(t.Ended)
 			p.ZoneKeys = append(p.ZoneKeys, zk)
 			if t.Key == key {
 				p.Admission = &mesh.Admission{By: zk.By, At: zk.Since, ByZone: zoneOf(t.AdmittedBy)}
 			}
 		}
 	}
+}
+
+// What ends a key, as peers show it.
+const (
+	endRemoved    = "Removed"
+	endHandedOver = "HandedOver"
+)
+
+// expelledReason is empty for a key that was not expelled.
+func expelledReason(e trust.End) string {
+	switch e {
+	case trust.Removed:
+		return endRemoved
+	case trust.HandedOver:
+		return endHandedOver
+	}
+	return ""
 }
 
 func keyText(k keys.Public) *string {
