@@ -118,7 +118,11 @@ func (e *env) replaceFile(name string, b []byte, mode fs.FileMode) error {
 		mode = info.Mode().Perm()
 	}
 	temp := besideFile(path)
-	f, err := e.files.openFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	create := func() (file, error) { return e.files.openFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode) }
+	f, err := create()
+	if errors.Is(err, fs.ErrExist) && e.files.remove(temp) == nil {
+		f, err = create() // a process of the same number crashed here: in containers all have the same
+	}
 	if err != nil {
 		return err
 	}

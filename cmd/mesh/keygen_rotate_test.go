@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -130,5 +131,25 @@ func TestRotateBreaksOff(t *testing.T) {
 		if code := te.mesh(t, "keygen", "--rotate", "private.key"); code != 0 {
 			t.Errorf("%s: the next attempt: exit %d: %s", part, code, te.stderr.String())
 		}
+	}
+}
+
+// What a crash left of an earlier attempt is no reason to fail for ever, and nothing is written through it.
+func TestReplaceFileAfterACrash(t *testing.T) {
+	t.Parallel()
+	te := newTestEnv(t)
+	te.writeFile(t, "config.yaml", "old", 0o600)
+	te.writeFile(t, "elsewhere", "untouched", 0o600)
+	if err := os.Symlink(te.path("elsewhere"), te.path(fmt.Sprintf("config.yaml.new-%d", os.Getpid()))); err != nil {
+		t.Fatal(err)
+	}
+	if err := te.replaceFile("config.yaml", []byte("new"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if files := listing(t, te.dir); len(files) != 2 || files["config.yaml"] != "new" || files["elsewhere"] != "untouched" {
+		t.Errorf("leaves %v", files)
+	}
+	if info, err := os.Stat(te.path("config.yaml")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 }
