@@ -115,8 +115,8 @@ func TestPeersTranscript(t *testing.T) {
 		lan.peers = append(lan.peers, mesh.Peer{Name: "peer-" + key.String()[:8], State: mesh.NotAdmitted, PublicKey: key.String(), PeerID: key.PeerID(),
 			Endpoints: []string{fmt.Sprintf("192.0.2.%d:9102", i)}, LastSeen: before(time.Minute), FirstSeen: before(time.Hour), Reasons: []string{"SeenOnLAN"}})
 	}
-	lan.peers[2].Reasons = append(lan.peers[2].Reasons, endRemoved)
-	lan.peers[3].Reasons = append(lan.peers[3].Reasons, endHandedOver)
+	lan.peers[1].Reasons = append(lan.peers[1].Reasons, endRemoved)
+	lan.peers[4].Reasons = append(lan.peers[4].Reasons, endHandedOver)
 	transcript(t, "peers-lan", serveFake(t, lan), "peers", "peers -q --state NotAdmitted", "peers -o name", "peers describe "+lan.peers[1].Name, "status")
 	transcript(t, "peers", serveFake(t, newFakeNode(t)), "peers", "peers -o wide", "peers -o name", "peers --no-headers --sort-by rtt",
 		"peers --state NotReady,Unavailable", "peers --state Bad", "peers --sort-by colour", "peers west 12D3KooWLab", "peers wets", "peers -o json west",
