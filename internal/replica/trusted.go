@@ -37,6 +37,9 @@ func (r *Replica) trustFindings() []mesh.Finding {
 	}
 	for _, m := range v.Diverging() {
 		if x, expelled := v.Expelled(m.Key); expelled {
+			if m.Key == r.self {
+				continue // said above
+			}
 			text, next := "this key is admitted here but was removed from the mesh by "+r.nameOf(x.By)+"; it stays out", "take it out of nodes in config.yaml, or delete its MeshPeer"
 			if x.Kind == trust.HandedOver {
 				text = fmt.Sprintf("this key is admitted here but is the former one of zone %s, which has key %s now; it stays out", x.Zone, x.To.Short())
