@@ -14,7 +14,7 @@ func levelOf(r replica.Reason) slog.Level {
 		replica.RunInvalid:
 		return slog.LevelError
 	case replica.DeleteHeld, replica.Contested, replica.Withheld, replica.TooLarge, replica.ApplyFailed,
-		replica.Quarantined, replica.RefusedAdopt, replica.RefusedAccept, replica.NewIncarnation:
+		replica.Quarantined, replica.RefusedAdopt, replica.RefusedAccept, replica.NewIncarnation, replica.Removed, replica.HandedOverTo:
 		return slog.LevelWarn
 	case replica.Adopted, replica.Yielded, replica.DeletesAccepted:
 		return slog.LevelInfo
