@@ -78,7 +78,6 @@ type book struct {
 	mu     sync.Mutex
 	byKey  map[keys.Public]*contact
 	parked map[keys.Public]peerRecord
-	drop   []keys.Public // contacts that were kept and are gone
 	wake   chan struct{} // capacity 1, never closed: something is to be kept soon
 }
 
