@@ -28,6 +28,7 @@ type joinFlags struct {
 	zone      string
 	config    string
 	key       string
+	folder    string
 	run       bool
 	dryRun    bool
 	yes       bool
@@ -39,7 +40,7 @@ func newJoinCmd(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "join TOKEN|-",
 		Short: "Join a mesh with an invitation",
-		Example: "  mesh join meshinv1_qAEBAmdkZWZhdWx0A1gg11qY... --run\n" +
+		Example: "  mesh join meshinv1_qAEBAmdkZWZhdWx0A1gg11qY... --folder manifests --run\n" +
 			"  cat west.token | mesh join - --zone west\n" +
 			"  mesh join --token-file west.token --dry-run\n" +
 			"  mesh join --token-file west.token -c /etc/mesh/config.yaml -y",
@@ -57,13 +58,14 @@ func newJoinCmd(e *env) *cobra.Command {
 	f.StringVar(&j.zone, "zone", "", "the `NAME` of this node's zone, where the token doesn't say it")
 	f.StringVarP(&j.config, "config", "c", "", "write or edit this config `FILE`")
 	f.StringVarP(&j.key, "private-key-path", "k", "", "the key `FILE` of the node; made if it is missing")
+	f.StringVar(&j.folder, "folder", "", "let the manifests in `DIR` play the cluster of this node")
 	f.BoolVar(&j.run, "run", false, "start the node afterwards, as mesh run does")
 	f.BoolVar(&j.dryRun, "dry-run", false, "ask the inviter whether it would work; redeem and write nothing")
 	f.BoolVarP(&j.yes, "yes", "y", false, "do not ask before a config file is edited")
 	f.Var((*positiveDuration)(&j.timeout), "timeout", "give up after this `DURATION`")
 	j.format = addOutputFlag(c, formatText, formatJSON)
 	groupFlags(c, "token", "token-file", "zone")
-	groupFlags(c, "files", "config", "private-key-path", "yes")
+	groupFlags(c, "files", "config", "private-key-path", "folder", "yes")
 	c.MarkFlagsMutuallyExclusive("run", "dry-run")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		text, err := j.tokenText(e, c, args)
@@ -260,7 +262,7 @@ func (j *joining) checkKey() error {
 
 // edit is what the config is to say.
 func (j *joining) edit(joined *node.Joined) config.Edit {
-	ed := config.Edit{NetworkID: j.token.Network, KeyPath: j.files.keyPath, Zone: j.zone, Own: j.key.Public()}
+	ed := config.Edit{NetworkID: j.token.Network, KeyPath: j.files.keyPath, Zone: j.zone, Folder: j.flags.folder, Own: j.key.Public()}
 	inviter := config.Node{Key: j.token.Inviter, Endpoints: endpoints(j.token.Endpoints)}
 	if joined != nil && joined.InviterZone != j.zone {
 		inviter.Zone = joined.InviterZone

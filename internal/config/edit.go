@@ -19,6 +19,7 @@ type Edit struct {
 	NetworkID mesh.NetworkID
 	KeyPath   string // private_key_path
 	Zone      mesh.Zone
+	Folder    string // kubernetes.folder; empty: left as it is
 	Nodes     []Node // those whose keys are not listed yet are added
 	// Own is the key of the node whose file it is; zero: one that is still to be made. Nothing is written of it: it
 	// tells the node's own entry under nodes from the others.
@@ -68,6 +69,7 @@ func (e Edit) Apply(old []byte) ([]byte, Changed, error) {
 	set(string(e.NetworkID), "network_id")
 	set(e.KeyPath, "private_key_path")
 	set(string(e.Zone), "mesh", "zone")
+	set(e.Folder, "kubernetes", "folder")
 	if err != nil {
 		return nil, Changed{}, err
 	}

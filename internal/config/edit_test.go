@@ -125,6 +125,10 @@ func TestEditTells(t *testing.T) {
 	if err != nil || string(text) != "network_id: \"a: b # ü\"\nprivate_key_path: \"1e3\"\nmesh:\n  zone: \"1\"\n" {
 		t.Errorf("%v\n%s", err, text)
 	}
+	text, _, err = config.Edit{Folder: "manifests"}.Apply([]byte("bind_port: 0\nkubernetes:\n  qps: 5 # slowly\n"))
+	if err != nil || string(text) != "bind_port: 0\nkubernetes:\n  folder: manifests\n  qps: 5 # slowly\n" {
+		t.Errorf("%v\n%s", err, text)
+	}
 	if text, changed, err := joined(t).Apply([]byte(joined(t).ByHand())); err != nil || !changed.None() {
 		t.Errorf("what is to be written by hand lacks %+v, %v\n%s", changed, err, text)
 	}

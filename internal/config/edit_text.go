@@ -438,6 +438,9 @@ func (e Edit) ByHand() string {
 	if e.Zone != "" {
 		b.WriteString("mesh:\n  " + quoteEntry("zone", string(e.Zone)))
 	}
+	if e.Folder != "" {
+		b.WriteString("kubernetes:\n  " + quoteEntry("folder", e.Folder))
+	}
 	if len(e.Nodes) > 0 {
 		b.WriteString("nodes:\n")
 	}
