@@ -3,10 +3,12 @@
 //
 // What a single part can show is tested beside that part. Here stands what only whole nodes can show: that
 // nothing is lost and nothing comes back when nodes and servers are killed at random moments, when a store, a folder, a
-// cluster or an author is gone, and that thousands of objects, or large ones, arrive.
+// cluster or an author is gone, that thousands of objects, or large ones, arrive, and how nodes join, are removed and change
+// their keys.
 //
 //	go test ./e2e                              all of it, about eight minutes
 //	go test ./e2e -run TestKube                what needs API servers, about four
+//	go test ./e2e -run 'TestJoin|TestRemove'   nodes that join and leave, about two
 //	go test ./e2e -run TestKill -seed 7        one story again, with the seed that a failure printed
 //	go test ./e2e -run '^$' -bench .           the figures that need whole nodes
 //
