@@ -202,7 +202,6 @@ func TestRemove(t *testing.T) {
 	was.toldRemoved(south)
 	south.write("s.yaml", manifest("s", "1"))
 	for _, z := range []*zone{east, north} {
-		z.cli("status", "--wait=60s")
 		eventually(t, "what south writes arrives", func() error { _, err := os.Stat(z.replica("south", "s")); return err })
 		z.lacks("west", "late", "later")
 	}
@@ -213,7 +212,9 @@ func TestRemove(t *testing.T) {
 	must(t, os.RemoveAll(again.folder))
 	must(t, os.Rename(filepath.Join(west.dir, "folder"), again.folder))
 	must(t, os.RemoveAll(filepath.Join(again.folder, "mesh")))
-	must(t, os.Remove(filepath.Join(again.folder, "local", "w-1.yaml"))) // north has it now
+	for _, name := range []string{"w-1", "late"} { // north has the one, and the other was never said to anybody
+		must(t, os.Remove(filepath.Join(again.folder, "local", name+".yaml")))
+	}
 	entries, err := os.ReadDir(again.folder)
 	must(t, err)
 	for _, e := range entries {
@@ -236,6 +237,10 @@ func TestRemove(t *testing.T) {
 		if out := z.cli("peers", "describe", "west"); !strings.Contains(out, "; removed ") || !strings.Contains(out, again.public[:12]) {
 			t.Errorf("%s tells of west\n%s", z.name, out)
 		}
+	}
+	for _, z := range []*zone{east, north} {
+		z.cli("status", "--wait=120s")
+		z.lacks("west", "late", "later")
 	}
 	for _, z := range []*zone{east, north, south, again} {
 		z.verify()
