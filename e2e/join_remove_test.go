@@ -248,6 +248,65 @@ func TestRemove(t *testing.T) {
 	}
 }
 
+// TestRemoveWhileAway removes a node that is away, as is another one. When both are back they only have each other: what
+// the one says then, the other one believes until it hears of the removal, and nobody else ever does. What was said in
+// time arrives everywhere.
+func TestRemoveWhileAway(t *testing.T) {
+	t.Parallel()
+	all := joined(t, "east west north south")
+	east, west, north, south := all[0], all[1], all[2], all[3]
+	south.stop()
+	west.write("early.yaml", manifest("early", "1"))
+	for _, z := range []*zone{east, north} {
+		z.owns("ConfigMap/default/early", "west")
+	}
+	must(t, west.kill())
+	east.cli("peers", "remove", "west", "-y", "--timeout", "60s")
+	for _, z := range []*zone{east, north} {
+		z.knowsNot(west.public)
+		z.stop()
+	}
+	south.start()
+	west.start()
+	acquainted(t, south, west)
+	west.write("early.yaml", manifest("early", "2"))
+	west.write("late.yaml", manifest("late", "1"))
+	south.owns("ConfigMap/default/late", "west")
+	if v, err := valueOf(south.replica("west", "early")); err != nil || v != "2" {
+		t.Errorf("south has %q, %v", v, err)
+	}
+	for _, z := range []*zone{east, north} {
+		z.start()
+	}
+	acquainted(t, east, north, south)
+	south.knowsNot(west.public)
+	west.toldRemoved(east, north, south)
+	west.finds("key.removed", "west")
+	for _, z := range []*zone{east, north, south} {
+		z.write("of-"+z.name+".yaml", manifest("of-"+z.name, "1"))
+	}
+	for _, z := range []*zone{east, north, south} {
+		for _, o := range []string{"east", "north", "south"} {
+			z.owns("ConfigMap/default/of-"+o, mesh.Zone(o))
+		}
+		eventually(t, z.name+" has what west said in time", func() error {
+			v, err := valueOf(z.replica("west", "early"))
+			if err == nil && v != "1" {
+				err = fmt.Errorf("it is %q", v)
+			}
+			return err
+		})
+		z.verify()
+	}
+	for _, z := range []*zone{east, north} {
+		z.cli("status", "--wait=120s")
+		z.lacks("west", "late")
+	}
+	if _, err := os.Stat(south.replica("west", "late")); err != nil { // a void claim deletes nothing
+		t.Errorf("south had it: %v", err)
+	}
+}
+
 // refuseInvite tries to invite a key.
 func (z *zone) refuseInvite(key string) string {
 	z.t.Helper()

@@ -201,8 +201,11 @@ func (n *Node) replication(v *view) []mesh.Replication {
 	}
 	for _, h := range v.haves {
 		announced := h.Next
-		for _, l := range n.peers.links() {
-			announced = max(announced, l.known.get(h.Key))
+		// What others hold of a frozen log, or of a removed key's, is nothing that is taken here, too.
+		if h.Key.Author == n.self || n.peers.get(h.Key.Author) != nil && !h.Frozen {
+			for _, l := range n.peers.links() {
+				announced = max(announced, l.known.get(h.Key))
+			}
 		}
 		note(h.Instance, announced, h.Next)
 	}

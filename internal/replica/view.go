@@ -326,7 +326,7 @@ func (r *Replica) Findings() []mesh.Finding {
 	}
 	out = append(out, r.trustFindings()...)
 	for _, l := range r.sortedLogs() {
-		if l.Frozen && !r.whollyCovered(l.Key, l.Instance.Incarnation) {
+		if _, expelled := r.trust.view.Expelled(l.Key.Author); !expelled && l.Frozen && !r.whollyCovered(l.Key, l.Instance.Incarnation) {
 			add("log.fork", "fail", string(l.Instance.Zone), "its key signed two histories; its log is frozen until a new one covers it", "mesh log verify "+string(l.Instance.Zone))
 		}
 	}
