@@ -48,7 +48,7 @@ func (l *lan) machine(zone string) *zone {
 	l.t.Helper()
 	l.count++
 	z := newSite(l.t, zone)
-	z.env = []string{"MESH_KUBERNETES__FOLDER=folder", "MESH_HEARTBEAT_INTERVAL_SECONDS=1"} // every port is its own
+	z.env = []string{"MESH_HEARTBEAT_INTERVAL_SECONDS=1"} // every port is its own
 	z.machine = fmt.Sprintf("%s-%s", l.name, zone)
 	l.ip("netns", "add", z.machine)
 	l.t.Cleanup(func() {
@@ -88,7 +88,7 @@ func TestJoinMachines(t *testing.T) {
 		equal(t, want, by...)
 	}
 	command := east.founds()
-	west.joins(command)
+	west.joins(command, "--folder", "folder")
 	if b := read(t, west.configFile()); !strings.Contains(b, "10.99.0.1:9102") || strings.Contains(b, "127.0.0.1") {
 		t.Errorf("west was told to reach east by\n%s", b)
 	}
@@ -107,7 +107,7 @@ func TestJoinMachines(t *testing.T) {
 		})
 	}
 	north.stop()
-	north.run("join", west.token("--for", north.public, "--zone", "north"), "--run")
+	north.run("join", west.token("--for", north.public, "--zone", "north"), "--folder", "folder", "--run")
 	acquainted(t, all...)
 	say("1", north)
 	equal(t, want, all...)

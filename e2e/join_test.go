@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,8 +15,8 @@ import (
 )
 
 // newSite makes a place where somebody runs the program by hand: a directory that holds nothing but a folder for
-// manifests. The environment only says what would differ on a machine of its own: free ports, and where the folder is.
-// There is neither key nor config.
+// manifests. The environment only says what would differ on a machine of its own: free ports. Unless commands say it, it
+// says where the folder is, too. There is neither key nor config.
 func newSite(t testing.TB, name string, env ...string) *zone {
 	t.Helper()
 	binary, err := program()
@@ -32,6 +33,11 @@ func newSite(t testing.TB, name string, env ...string) *zone {
 	return z
 }
 
+// sayFolder leaves it to commands to say where the folder is.
+func (z *zone) sayFolder() {
+	z.env = slices.DeleteFunc(z.env, func(s string) bool { return strings.HasPrefix(s, "MESH_KUBERNETES__FOLDER=") })
+}
+
 // run starts the program with these arguments and waits until the node is ready.
 func (z *zone) run(args ...string) {
 	z.t.Helper()
@@ -45,7 +51,7 @@ func (z *zone) run(args ...string) {
 // founds starts the first node of a mesh and returns the command that it prints for the second.
 func (z *zone) founds() (command string) {
 	z.t.Helper()
-	z.run("run", "--zone", z.name, "--invite")
+	z.run("run", "--zone", z.name, "--invite", "--folder", "folder")
 	eventually(z.t, z.name+" prints an invitation", func() error {
 		b, err := os.ReadFile(z.logFile(z.runs))
 		if command = regexp.MustCompile(`(?m)^mesh join meshinv1_.*$`).FindString(string(b)); err == nil && command == "" {
@@ -175,8 +181,11 @@ func (z *zone) finds(id, subject string) {
 func TestJoinFromNothing(t *testing.T) {
 	t.Parallel()
 	east, west, north := newSite(t, "east"), newSite(t, "west"), newSite(t, "north")
+	for _, z := range []*zone{east, west, north} {
+		z.sayFolder()
+	}
 	command := east.founds()
-	west.joins(command)
+	west.joins(command, "--folder", "folder")
 	want := model{}
 	say := func(z *zone, name, value string) {
 		t.Helper()
@@ -187,7 +196,7 @@ func TestJoinFromNothing(t *testing.T) {
 	say(west, "b", "1")
 	equal(t, want, east, west)
 
-	north.run("join", west.token(), "--zone", "north", "--run")
+	north.run("join", west.token(), "--zone", "north", "--folder", "folder", "--run")
 	acquainted(t, east, west, north)
 	say(north, "c", "1")
 	equal(t, want, east, west, north)
