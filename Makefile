@@ -13,7 +13,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 NORACE ?= ./internal/meshtest/...
 
 # Tests wait on conditions with generous deadlines; this only ends one that hangs.
-TEST_TIMEOUT ?= 20m
+TEST_TIMEOUT ?= 40m
 
 # Inputs per fuzz target in `make test`, and time per target in `make fuzz`.
 FUZZ_SHORT ?= 5000x
