@@ -4,9 +4,7 @@ import (
 	"slices"
 
 	"dcp.hiro.io/mesh/internal/config"
-	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/node"
-	"dcp.hiro.io/mesh/internal/operation"
 	"dcp.hiro.io/mesh/internal/oplog"
 	"dcp.hiro.io/mesh/internal/trust"
 )
@@ -40,7 +38,7 @@ func (r *running) inherit() error {
 	set := trust.NewSet(trust.Member{Key: r.handOver.From, Zone: r.cfg.Mesh.Zone})
 	set.SetLocal(localAdmissions(r.cfg.Nodes, index.Contacts))
 	for _, op := range index.Trust {
-		if st, ok := statementOf(op); ok {
+		if st, err := trust.Read(op.Header, op.Body); err == nil {
 			set.Add(st)
 		}
 	}
@@ -67,17 +65,4 @@ func localAdmissions(nodes []config.Node, contacts []oplog.Contact) []trust.Memb
 		}
 	}
 	return local
-}
-
-// statementOf reads a trust operation of the store, which was verified when it came.
-func statementOf(t oplog.TrustOp) (trust.Statement, bool) {
-	op, err := operation.Decode(t.Header)
-	if err != nil {
-		return trust.Statement{}, false
-	}
-	ev, err := event.Decode(t.Body)
-	if err != nil || ev.Admit == nil && ev.Bind == nil && ev.Remove == nil && ev.HandOver == nil {
-		return trust.Statement{}, false
-	}
-	return trust.Statement{ID: t.ID, Author: op.Author, Log: op.Log, Seq: op.Seq, Time: op.Timestamp, Event: ev}, true
 }

@@ -50,6 +50,22 @@ func (e *Event) Known() bool {
 		e.Admit != nil || e.Bind != nil || e.Remove != nil || e.HandOver != nil
 }
 
+// AboutTrust reports whether the event says who belongs to the mesh.
+func (e *Event) AboutTrust() bool {
+	return e != nil && (e.Admit != nil || e.Bind != nil || e.Remove != nil || e.HandOver != nil)
+}
+
+// Admits returns the key that the event lets into the mesh, by an admission or a hand-over, or the zero key.
+func (e *Event) Admits() keys.Public {
+	switch {
+	case e.Admit != nil:
+		return e.Admit.Key
+	case e.HandOver != nil:
+		return e.HandOver.To
+	}
+	return keys.Public{}
+}
+
 // Update states that an object is live and what it looks like.
 type Update struct {
 	Object  mesh.ObjectKey

@@ -11,10 +11,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 
-	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
-	"dcp.hiro.io/mesh/internal/operation"
 	"dcp.hiro.io/mesh/internal/replica"
 	"dcp.hiro.io/mesh/internal/token"
 	"dcp.hiro.io/mesh/internal/trust"
@@ -77,16 +75,13 @@ func (n *Node) present(ctx context.Context, c caller, m presentMsg) (*denialMsg,
 		switch {
 		case j.held:
 			continue
-		case j.hint || j.event == nil || !isTrustEvent(j.event):
+		case j.hint || !j.event.AboutTrust():
 			return &denialMsg{Code: deniedProof, Text: "an operation that was presented says nothing about admission"}, nil
 		case j.op.Author != n.self && !vouched[j.op.Author] && !n.isMember(j.op.Author):
 			continue // of somebody who is not known here
 		}
-		if a := j.event.Admit; a != nil {
-			vouched[a.Key] = true
-		}
-		if h := j.event.HandOver; h != nil {
-			vouched[h.To] = true
+		if k := j.event.Admits(); !k.IsZero() {
+			vouched[k] = true
 		}
 		taken++
 		e := entry{in: replica.ArrivedTrust{Op: j.op, Event: j.event, From: c.key}, size: len(o.Header) + len(o.Body) + itemOverhead}
@@ -101,10 +96,6 @@ func (n *Node) present(ctx context.Context, c caller, m presentMsg) (*denialMsg,
 		return n.takeHandOver(ctx, c, m.HandOver)
 	}
 	return &denialMsg{Code: deniedProof, Text: "what was presented doesn't admit the key here"}, nil
-}
-
-func isTrustEvent(e *event.Event) bool {
-	return e.Admit != nil || e.Bind != nil || e.Remove != nil || e.HandOver != nil
 }
 
 // takeHandOver hands the zone of a key over to the caller, if that key signed that it is to be so and is bound to
@@ -258,24 +249,11 @@ func wantsPapers(err error) bool {
 func provesAdmission(network mesh.NetworkID, ops []opMsg, key keys.Public) error {
 	admitted := false
 	for _, o := range ops {
-		op, err := operation.Decode(o.Header)
-		if err == nil {
-			err = op.Verify()
-		}
-		if err == nil {
-			err = op.SetBody(o.Body)
-		}
+		st, err := trust.Verify(network, o.Header, o.Body)
 		if err != nil {
 			return err
 		}
-		ev, err := event.Decode(op.Body)
-		if err != nil {
-			return err
-		}
-		if mesh.LogIDOf(network, ev.Instance) != op.Log || !isTrustEvent(ev) {
-			return errors.New("an operation that says nothing about admission in this network")
-		}
-		admitted = admitted || ev.Admit != nil && ev.Admit.Key == key || ev.HandOver != nil && ev.HandOver.To == key
+		admitted = admitted || st.Event.Admits() == key
 	}
 	if !admitted {
 		return errors.New("no operation in it admits the key")

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -41,7 +42,7 @@ func (r *Replica) expel(k keys.Public) {
 	delete(r.proposals, k) // whoever is compared from now on counts
 }
 
-// proposed reports whether a key's removal was proposed by somebody.
+// proposed reports whether somebody in particular proposed the removal of a key that is still a member.
 func (r *Replica) proposed(k, by keys.Public) bool {
 	return slices.ContainsFunc(r.trust.view.Proposals(), func(p trust.Proposal) bool { return p.Key == k && p.By == by })
 }
@@ -75,16 +76,20 @@ func (r *Replica) cut() {
 	}
 }
 
+// cutAt is when time alone lets a removal be cut, once a majority was compared with.
+func (r *Replica) cutAt(k keys.Public, p *proposal) time.Time {
+	if r.proposed(k, r.self) {
+		return p.since.Add(cutAfter)
+	}
+	return p.since.Add(cutForOthers)
+}
+
 // mayCut reports whether enough is known of what a key signed: more than half of the other zones were compared with,
 // and all of them or time for the rest has passed.
 func (r *Replica) mayCut(k keys.Public) bool {
 	p := r.proposals[k]
 	reached, all := r.reached(k)
-	wait := cutAfter
-	if !r.proposed(k, r.self) {
-		wait = cutForOthers
-	}
-	return 2*reached > all && (reached == all && wait == cutAfter || !r.now.Before(p.since.Add(wait)))
+	return 2*reached > all && (reached == all && r.proposed(k, r.self) || !r.now.Before(r.cutAt(k, p)))
 }
 
 // reached counts the zones compared with since the removal of k was proposed, and those there are, ours included and
@@ -116,13 +121,10 @@ func (r *Replica) reached(k keys.Public) (reached, all int) {
 	return reached + unnamed, all
 }
 
-// cutDeadline is when time alone lets a removal be cut; zero: never.
+// cutDeadline is when the next removal that only waits for time can be cut; zero: none does.
 func (r *Replica) cutDeadline() (at time.Time) {
 	for k, p := range r.proposals {
-		t := p.since.Add(cutForOthers)
-		if r.proposed(k, r.self) {
-			t = p.since.Add(cutAfter)
-		}
+		t := r.cutAt(k, p)
 		if reached, all := r.reached(k); 2*reached > all && t.After(r.now) && (at.IsZero() || t.Before(at)) {
 			at = t
 		}
@@ -135,15 +137,7 @@ func (r *Replica) cutDeadline() (at time.Time) {
 func (r *Replica) cutsOf(k keys.Public) []event.Cut {
 	var cuts []event.Cut
 	logs := r.sortedLogs()
-	slices.SortStableFunc(logs, func(a, b *oplog.Log) int {
-		switch {
-		case a.Instance.Incarnation > b.Instance.Incarnation:
-			return -1
-		case a.Instance.Incarnation < b.Instance.Incarnation:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(logs, func(a, b *oplog.Log) int { return cmp.Compare(b.Instance.Incarnation, a.Instance.Incarnation) })
 	for _, l := range logs {
 		if l.Key.Author != k || len(cuts) == event.MaxCuts {
 			continue

@@ -269,7 +269,7 @@ func (r *Replica) mergeEvent(l *oplog.Log, row oplog.Row, ev *event.Event) {
 		r.mergeChunk(l, at, ev)
 	case ev.SnapshotEnd != nil:
 		r.runEnds(l, row.Seq, ev.SnapshotEnd)
-	case isTrust(ev):
+	case ev.AboutTrust():
 		if why := r.keepTrust(oplog.TrustOp{ID: row.ID, Header: row.Header, Body: row.Body}); why != "" {
 			r.report(Decision{Reason: why, Zone: zone, Log: l.Key, Seq: row.Seq})
 		}

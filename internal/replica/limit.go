@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 
-	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/oplog"
@@ -39,7 +38,7 @@ func (r *Replica) neverAdmitted(k keys.Public) bool {
 		return false
 	}
 	return slices.ContainsFunc(r.trust.set.Statements(), func(st trust.Statement) bool {
-		return st.Event.Admit != nil && st.Event.Admit.Key == k || st.Event.HandOver != nil && st.Event.HandOver.To == k
+		return st.Event.Admits() == k
 	})
 }
 
@@ -159,11 +158,7 @@ func (r *Replica) coverAnew(moved *oplog.Log) {
 	if now.Floor == before.Floor && slices.Equal(now.Covers, before.Covers) {
 		return
 	}
-	r.covers[author] = now
-	if r.fx.Persist.Covers == nil {
-		r.fx.Persist.Covers = make(map[keys.Public]event.SnapshotBegin)
-	}
-	r.fx.Persist.Covers[author] = now
+	r.putCovers(author, now)
 	for _, l := range r.sortedLogs() {
 		if l.Key.Author == author && !l.Empty() {
 			r.mergeAgain(l, nil)

@@ -141,16 +141,20 @@ func (r *Replica) cover(l *oplog.Log, st *run) {
 		return // the first, empty run of a log withdraws nothing
 	}
 	b := event.SnapshotBegin{Floor: st.opened.Floor, Covers: st.opened.Covers, Witness: st.opened.Witness}
-	r.covers[l.Key.Author] = b
-	if r.fx.Persist.Covers == nil {
-		r.fx.Persist.Covers = make(map[keys.Public]event.SnapshotBegin)
-	}
-	r.fx.Persist.Covers[l.Key.Author] = b
+	r.putCovers(l.Key.Author, b)
 	for _, o := range r.sortedLogs() {
 		if o.Key.Author == l.Key.Author && o != l && r.whollyCovered(o.Key, o.Instance.Incarnation) {
 			r.prunes = append(r.prunes, pruneJob{log: o.Key, drop: true})
 		}
 	}
+}
+
+func (r *Replica) putCovers(author keys.Public, b event.SnapshotBegin) {
+	r.covers[author] = b
+	if r.fx.Persist.Covers == nil {
+		r.fx.Persist.Covers = make(map[keys.Public]event.SnapshotBegin)
+	}
+	r.fx.Persist.Covers[author] = b
 }
 
 // sweep ends the claims that a finished run of l didn't restate: those of l below its begin, and those of

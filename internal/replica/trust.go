@@ -2,12 +2,12 @@ package replica
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
-	"dcp.hiro.io/mesh/internal/operation"
 	"dcp.hiro.io/mesh/internal/oplog"
 	"dcp.hiro.io/mesh/internal/trust"
 )
@@ -44,7 +44,7 @@ func trustMembers(ms []Member) []trust.Member {
 func (t *trustState) load(stored []oplog.TrustOp) {
 	var sts []trust.Statement
 	for _, op := range stored {
-		if st, ok := statementOf(op); ok {
+		if st, err := trust.Read(op.Header, op.Body); err == nil {
 			sts = append(sts, st)
 			t.ops[op.ID] = op
 		}
@@ -53,31 +53,14 @@ func (t *trustState) load(stored []oplog.TrustOp) {
 	t.view = t.set.View()
 }
 
-// statementOf reads a trust operation whose signature was verified before.
-func statementOf(t oplog.TrustOp) (trust.Statement, bool) {
-	op, err := operation.Decode(t.Header)
-	if err != nil {
-		return trust.Statement{}, false
-	}
-	ev, err := event.Decode(t.Body)
-	if err != nil || !isTrust(ev) {
-		return trust.Statement{}, false
-	}
-	return trust.Statement{ID: t.ID, Author: op.Author, Log: op.Log, Seq: op.Seq, Time: op.Timestamp, Event: ev}, true
-}
-
-func isTrust(ev *event.Event) bool {
-	return ev != nil && (ev.Admit != nil || ev.Bind != nil || ev.Remove != nil || ev.HandOver != nil)
-}
-
 // keepTrust adds an operation to the set. One whose author is not known here yet waits: whoever admitted it may
 // be heard next.
 func (r *Replica) keepTrust(op oplog.TrustOp) Reason {
 	if _, held := r.trust.ops[op.ID]; held {
 		return ""
 	}
-	st, ok := statementOf(op)
-	if !ok {
+	st, err := trust.Read(op.Header, op.Body)
+	if err != nil {
 		return RefusedUnreadable
 	}
 	if r.madeUp(&st) {
@@ -116,13 +99,14 @@ func (r *Replica) madeUp(st *trust.Statement) bool {
 	return held && id != st.ID
 }
 
-// followTrust brings everything that follows from the trust set up to date, after statements came in.
+// followTrust follows the statements that came in, if any did.
 func (r *Replica) followTrust() {
 	if r.trust.changed {
 		r.trustChanged()
 	}
 }
 
+// trustChanged brings everything that follows from the trust set up to date.
 func (r *Replica) trustChanged() {
 	r.trust.changed = false
 	taken, dropped := r.trust.set.Changes()
@@ -148,7 +132,7 @@ func (r *Replica) trustChanged() {
 func (r *Replica) arrivedTrust(in ArrivedTrust) {
 	op := in.Op
 	why := RefusedUnreadable
-	if isTrust(in.Event) {
+	if in.Event.AboutTrust() {
 		why = RefusedLogID
 		if mesh.LogIDOf(r.cfg.Network, in.Event.Instance) == op.Log {
 			why = r.keepTrust(oplog.TrustOp{ID: op.ID, Header: op.Raw, Body: op.Body})
@@ -165,15 +149,11 @@ func (r *Replica) restatedTrust(e *event.Entry) {
 	if _, held := r.trust.ops[mesh.Sum(e.Header)]; held {
 		return
 	}
-	op, err := operation.Decode(e.Header)
-	if err != nil || op.SetBody(e.Body) != nil || op.Verify() != nil {
+	st, err := trust.Verify(r.cfg.Network, e.Header, e.Body)
+	if err != nil {
 		return
 	}
-	ev, err := event.Decode(op.Body)
-	if err != nil || !isTrust(ev) || mesh.LogIDOf(r.cfg.Network, ev.Instance) != op.Log {
-		return
-	}
-	_ = r.keepTrust(oplog.TrustOp{ID: op.ID, Header: bytes.Clone(op.Raw), Body: bytes.Clone(op.Body)}) // said by its author, if anybody cares
+	_ = r.keepTrust(oplog.TrustOp{ID: st.ID, Header: bytes.Clone(e.Header), Body: bytes.Clone(e.Body)}) // said by its author, if anybody cares
 }
 
 // stateTrust signs what this node admits and binds by itself, unless the mesh can tell from what is stated already. What
@@ -207,21 +187,18 @@ func (r *Replica) vouched() map[keys.Public]bool {
 		if !r.trust.view.Standing(st.ID) {
 			continue
 		}
-		switch ev := st.Event; {
-		case ev.Admit != nil:
-			by[st.Author] = append(by[st.Author], ev.Admit.Key)
-		case ev.HandOver != nil:
-			by[st.Author] = append(by[st.Author], ev.HandOver.To)
+		if k := st.Event.Admits(); !k.IsZero() {
+			by[st.Author] = append(by[st.Author], k)
 		}
 	}
 	known := map[keys.Public]bool{r.self: true}
-	for todo := []keys.Public{r.self}; len(todo) > 0; {
-		k := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
+	for edge := []keys.Public{r.self}; len(edge) > 0; {
+		k := edge[len(edge)-1]
+		edge = edge[:len(edge)-1]
 		for _, n := range by[k] {
 			if !known[n] {
 				known[n] = true
-				todo = append(todo, n)
+				edge = append(edge, n)
 			}
 		}
 	}
@@ -265,21 +242,11 @@ func (r *Replica) Credentials() []oplog.TrustOp { return r.credentialsOf(r.self)
 func (r *Replica) credentialsOf(k keys.Public) []oplog.TrustOp {
 	var sts []trust.Statement
 	for _, st := range r.trust.set.Statements() {
-		ev := st.Event
-		about := ev.Admit != nil && ev.Admit.Key == k || ev.HandOver != nil && ev.HandOver.To == k
-		if about && st.Author != k && r.trust.view.Standing(st.ID) {
+		if st.Event.Admits() == k && st.Author != k && r.trust.view.Standing(st.ID) {
 			sts = append(sts, st)
 		}
 	}
-	slices.SortStableFunc(sts, func(a, b trust.Statement) int {
-		switch {
-		case a.Time > b.Time:
-			return -1
-		case a.Time < b.Time:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(sts, func(a, b trust.Statement) int { return cmp.Compare(b.Time, a.Time) })
 	out := make([]oplog.TrustOp, 0, len(sts))
 	for _, st := range sts {
 		out = append(out, r.trust.ops[st.ID])

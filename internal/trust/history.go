@@ -69,7 +69,7 @@ func (v *View) History(z mesh.Zone) []Tenure {
 func (v *View) AdmittedBy() map[keys.Public]Statement {
 	first := make(map[keys.Public]Statement, len(v.stated))
 	for _, st := range v.standing {
-		k := admits(st.Event)
+		k := st.Event.Admits()
 		if old, ok := first[k]; !k.IsZero() && (!ok || cmp.Or(cmp.Compare(st.Time, old.Time), st.ID.Compare(old.ID)) < 0) {
 			first[k] = *st
 		}

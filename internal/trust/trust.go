@@ -20,12 +20,6 @@ type Statement struct {
 	Event  *event.Event // Admit, Bind, Remove or HandOver is set; not changed any more once it was added
 }
 
-// about reports whether the statement is one about trust.
-func (st *Statement) about() bool {
-	ev := st.Event
-	return ev != nil && (ev.Admit != nil || ev.Bind != nil || ev.Remove != nil || ev.HandOver != nil)
-}
-
 // expels reports whether it is a removal with a cut.
 func (st *Statement) expels() bool { return st.Event.Remove != nil && len(st.Event.Remove.Cuts) > 0 }
 
@@ -77,7 +71,7 @@ func (s *Set) SetLocal(local []Member) {
 // Load takes in statements that were held before this start. They count as stored.
 func (s *Set) Load(stored []Statement) {
 	for _, st := range stored {
-		if st.about() && s.pool.load(st) {
+		if st.Event.AboutTrust() && s.pool.load(st) {
 			s.stale = true
 		}
 	}
@@ -86,7 +80,7 @@ func (s *Set) Load(stored []Statement) {
 // Add takes in a statement. Whether it has a place is judged by those judged before; those added together with
 // it may move it, which Changes tells. It is Held or Waiting again when it comes again.
 func (s *Set) Add(st Statement) Outcome {
-	if !st.about() {
+	if !st.Event.AboutTrust() {
 		return Refused
 	}
 	if e := s.pool.entries[st.ID]; e != nil {
@@ -103,7 +97,7 @@ func (s *Set) Add(st Statement) Outcome {
 		return Full
 	}
 	s.stale = true
-	s.learn(admits(st.Event))
+	s.learn(st.Event.Admits())
 	return Added
 }
 
@@ -112,7 +106,7 @@ func (s *Set) welcome(st *Statement) bool {
 	if !s.known[st.Author] {
 		return false
 	}
-	return st.expels() || !admits(st.Event).IsZero() || s.last == nil || !s.last.cutOff(st)
+	return st.expels() || !st.Event.Admits().IsZero() || s.last == nil || !s.last.cutOff(st)
 }
 
 // learn notes that a key was given a say, and with it those that it admitted.
@@ -122,20 +116,9 @@ func (s *Set) learn(k keys.Public) {
 	}
 	s.known[k] = true
 	for _, e := range s.pool.by[k] {
-		s.learn(admits(e.Event))
+		s.learn(e.Event.Admits())
 		s.stale = true
 	}
-}
-
-// admits returns the key that an event gives a say, or the zero key.
-func admits(ev *event.Event) keys.Public {
-	switch {
-	case ev.Admit != nil:
-		return ev.Admit.Key
-	case ev.HandOver != nil:
-		return ev.HandOver.To
-	}
-	return keys.Public{}
 }
 
 // Changes returns the statements that have been taken since the last call, and the ids of those that are not

@@ -51,7 +51,7 @@ func newView(self Member, local map[keys.Public]mesh.Zone, j *judgement) *View {
 		if j.final.stands[i] {
 			v.standing[c.ID] = c.Statement
 			all = append(all, c.Statement)
-			if k := admits(c.Event); !k.IsZero() {
+			if k := c.Event.Admits(); !k.IsZero() {
 				v.stated[k] = true
 			}
 		}
