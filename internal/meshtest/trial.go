@@ -21,6 +21,7 @@ import (
 type Trial struct {
 	*World
 	Trace []string
+	Left  int // how many belong to the mesh in the end
 
 	next  byte // of the keys made so far
 	acts  int  // changes of the members so far
@@ -214,6 +215,7 @@ func (t *Trial) check() error {
 		}
 		err := t.agree(x)
 		if err == nil {
+			t.Left = len(t.members(x))
 			return nil
 		}
 		why = append(why, fmt.Errorf("as %s sees it: %w", x.label(), err))

@@ -31,10 +31,19 @@ func TestTrial(t *testing.T) {
 	for shard := range uint64(shards) {
 		t.Run(fmt.Sprint("shard", shard), func(t *testing.T) {
 			t.Parallel()
+			lives, lonely := 0, 0
 			for seed := 1 + shard; seed <= *seedsFlag/3; seed += shards { // such a life takes longer than one of chaos
-				if err := NewTrial(seed).Run(trialSteps); err != nil {
+				x := NewTrial(seed)
+				err := x.Run(trialSteps)
+				if lives++; x.Left < 2 {
+					lonely++
+				}
+				if err != nil {
 					t.Errorf("seed %d: %v\n\trun it again: go test ./internal/meshtest -run TestTrial -seed %d -v", seed, err, seed)
 				}
+			}
+			if lonely > lives/10 {
+				t.Errorf("in %d of %d lives nobody is left to agree with: that proves nothing", lonely, lives)
 			}
 		})
 	}
