@@ -128,23 +128,7 @@ func TestKubeJoin(t *testing.T) {
 	east.cli("peers", "remove", "north", "-y", "--timeout", "60s")
 	name, _ := east.presents(north, "Unavailable", "Removed")
 	west.presents(north, "Unavailable", "Removed")
-	eventually(t, "an Event tells", func() error {
-		var list struct {
-			Items []struct {
-				Reason    string
-				Regarding struct{ Name string }
-			}
-		}
-		if err := east.ok(http.MethodGet, "/apis/events.k8s.io/v1/namespaces/"+east.ns+"/events", nil, &list); err != nil {
-			return err
-		}
-		for _, e := range list.Items {
-			if e.Regarding.Name == name && e.Reason == "PeerRemoved" {
-				return nil
-			}
-		}
-		return errors.New("none")
-	})
+	east.tellsOf(name, "PeerRemoved")
 
 	// A MeshPeer from a backup admits nobody who was removed; the node says so.
 	introduce(west, north)

@@ -67,29 +67,7 @@ func TestKubeMeshPeers(t *testing.T) {
 	must(t, west.begin())
 	east.sees(west, mesh.Ready, "True")
 	west.sees(east, mesh.Ready, "True")
-	eventually(t, "Events tell the story", func() error {
-		var list struct {
-			Items []struct {
-				Reason    string
-				Regarding struct{ Name string }
-			}
-		}
-		if err := east.ok(http.MethodGet, "/apis/events.k8s.io/v1/namespaces/"+east.ns+"/events", nil, &list); err != nil {
-			return err
-		}
-		var got []string
-		for _, e := range list.Items {
-			if e.Regarding.Name == "made-for-west" {
-				got = append(got, e.Reason)
-			}
-		}
-		for _, reason := range []string{"PeerReady", "PeerNotReady", "PeerUnavailable"} {
-			if !slices.Contains(got, reason) {
-				return fmt.Errorf("no %s among %q", reason, got)
-			}
-		}
-		return nil
-	})
+	east.tellsOf("made-for-west", "PeerReady", "PeerNotReady", "PeerUnavailable")
 	flows(t, want, all...)
 
 	// Without its MeshPeer west is still a member: that was signed. East shows it again, under a name of its own.
@@ -107,6 +85,34 @@ func introduce(z, other *kubeZone) {
 		"apiVersion": "dcp.hiro.io/v1", "kind": "MeshPeer", "metadata": map[string]any{"name": "made-for-" + other.name},
 		"spec": map[string]any{"admitted": true, "zone": other.name, "identity": map[string]any{
 			"publicKey": other.public, "endpoints": []string{fmt.Sprintf("127.0.0.1:%d", other.port)}}},
+	})
+}
+
+// tellsOf waits until Events about a MeshPeer give all the reasons.
+func (z *kubeZone) tellsOf(peer string, reasons ...string) {
+	z.t.Helper()
+	eventually(z.t, "Events about "+peer, func() error {
+		var list struct {
+			Items []struct {
+				Reason    string
+				Regarding struct{ Name string }
+			}
+		}
+		if err := z.ok(http.MethodGet, "/apis/events.k8s.io/v1/namespaces/"+z.ns+"/events", nil, &list); err != nil {
+			return err
+		}
+		var got []string
+		for _, e := range list.Items {
+			if e.Regarding.Name == peer {
+				got = append(got, e.Reason)
+			}
+		}
+		for _, reason := range reasons {
+			if !slices.Contains(got, reason) {
+				return fmt.Errorf("no %s among %q", reason, got)
+			}
+		}
+		return nil
 	})
 }
 
