@@ -42,7 +42,7 @@ var floors = [][]string{
 }
 
 // adapters do all the I/O.
-var adapters = []string{"store", "node", "folder", "admin", "config", "logging", "forward", "kube"}
+var adapters = []string{"store", "node", "folder", "admin", "config", "logging", "forward", "kube", "tui", "doctor"}
 
 // pure lists the libraries that core may use, and which package of it.
 var pure = map[string][]string{
@@ -64,6 +64,9 @@ var only = []struct {
 	{"github.com/libp2p", []string{"internal/node"}},
 	{"github.com/multiformats", []string{"internal/node"}},
 	{"github.com/spf13", []string{"cmd/mesh"}},
+	{"github.com/charmbracelet/x/ansi", []string{"internal/tui"}},
+	{"github.com/charmbracelet", []string{"internal/tui"}},
+	{"k8s.io/cli-runtime", []string{"internal/kube", "cmd/mesh"}},
 	{"k8s.io/apimachinery/pkg/labels", []string{"internal/kube", "internal/config"}}, // reads label selectors
 	{"k8s.io/apimachinery", []string{"internal/kube", "cmd/mesh", "e2e"}},
 	{"k8s.io", []string{"internal/kube", "e2e"}},
