@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/spf13/cobra"
 )
@@ -41,9 +42,5 @@ func newCompletionCmd(e *env) *cobra.Command {
 }
 
 func unknownShell(c *cobra.Command, name string, shells []string) error {
-	what := "no completion for shell " + name
-	if near := closest(name, shells); near != "" {
-		what += "; did you mean " + near + "?"
-	}
-	return usageError(c, what, "there is one for "+orList(shells))
+	return usageError(c, fmt.Sprintf("no completion for shell %q", name)+didYouMean(name, shells), "there is one for "+orList(shells))
 }

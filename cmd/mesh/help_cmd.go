@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"dcp.hiro.io/mesh/internal/typo"
 )
 
 // overviewGroup is one line of the overview.
@@ -122,7 +124,7 @@ func unknownHelp(c *cobra.Command, name string) error {
 		}
 	}
 	what := fmt.Sprintf("no help on %q", name)
-	near := closest(name, names)
+	near := typo.Closest(name, names)
 	if strings.HasPrefix(strings.ToUpper(name), "MESH-") {
 		near = "" // numbers are not typos of each other
 	}

@@ -93,10 +93,7 @@ func chooseLogs(logs []mesh.LogStatus, name string) ([]mesh.LogStatus, error) {
 	if len(chosen) > 0 {
 		return chosen, nil
 	}
-	what := fmt.Sprintf("no log of %q", name)
-	if near := closest(name, names); near != "" {
-		what += fmt.Sprintf("; did you mean %q?", near)
-	}
+	what := fmt.Sprintf("no log of %q", name) + didYouMean(name, names)
 	return nil, &cliError{Code: "MESH-2103", What: what, Cause: "logs are held of: " + nameList(names), Next: []string{"mesh log ls"}}
 }
 

@@ -43,11 +43,7 @@ func newPeersCmd(e *env) *cobra.Command {
 	c.RunE = func(c *cobra.Command, args []string) error {
 		for _, s := range v.states {
 			if !slices.Contains(peerStates(), s) {
-				what := fmt.Sprintf("no peer state %q", s)
-				if near := closest(s, peerStates()); near != "" {
-					what += fmt.Sprintf("; did you mean %q?", near)
-				}
-				return usageError(c, what, "states are "+strings.Join(peerStates(), ", "))
+				return usageError(c, fmt.Sprintf("no peer state %q", s)+didYouMean(s, peerStates()), "states are "+strings.Join(peerStates(), ", "))
 			}
 		}
 		client, err := node.client(e)
@@ -341,10 +337,7 @@ func findPeer(peers []mesh.Peer, name string, others ...string) (mesh.Peer, erro
 		for _, p := range peers {
 			names = append(names, p.Name)
 		}
-		what := fmt.Sprintf("no peer %q", name)
-		if near := closest(name, slices.Concat(names, others)); near != "" {
-			what += fmt.Sprintf("; did you mean %q?", near)
-		}
+		what := fmt.Sprintf("no peer %q", name) + didYouMean(name, slices.Concat(names, others))
 		return mesh.Peer{}, &cliError{Code: "MESH-2102", What: what, Cause: "known peers: " + nameList(names), Next: []string{"mesh peers -o wide"}}
 	}
 	var names []string

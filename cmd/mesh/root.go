@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"dcp.hiro.io/mesh/internal/typo"
 )
 
 // newRootCmd builds the whole tree for one call of run.
@@ -80,7 +82,7 @@ func unknownCommand(c *cobra.Command, name string) error {
 	}
 	what := fmt.Sprintf("unknown command %q", name)
 	next := c.CommandPath() + " --help"
-	if near := closest(name, names); near != "" {
+	if near := typo.Closest(name, names); near != "" {
 		what += fmt.Sprintf("; did you mean %q?", near)
 		next = c.CommandPath() + " " + near + " --help"
 	}
@@ -116,9 +118,7 @@ func flagError(c *cobra.Command, err error) error {
 	case errors.As(err, &invalid):
 		what := fmt.Sprintf("%s does not take %q", flagName(invalid.GetFlag()), invalid.GetValue())
 		if list, ok := invalid.GetFlag().Value.(*choice); ok {
-			if near := closest(invalid.GetValue(), list.values); near != "" {
-				what += fmt.Sprintf("; did you mean %q?", near)
-			}
+			what += didYouMean(invalid.GetValue(), list.values)
 		}
 		return usageError(c, what, rootCause(invalid).Error())
 	}
@@ -155,7 +155,7 @@ func suggestFlag(c *cobra.Command, name string) string {
 			names = append(names, f.Name)
 		}
 	})
-	if near := closest(name, names); near != "" {
+	if near := typo.Closest(name, names); near != "" {
 		return "; did you mean --" + near + "?"
 	}
 	return ""

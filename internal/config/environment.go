@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"dcp.hiro.io/mesh/internal/typo"
 )
 
 const envPrefix = "MESH_"
@@ -59,7 +61,7 @@ func notOurs(name string) bool {
 }
 
 func hinted(name string, known []string) string {
-	if s := closest(name, known); s != "" {
+	if s := typo.Closest(name, known); s != "" {
 		return fmt.Sprintf("%s (did you mean %s?)", clip(name), s)
 	}
 	return clip(name)

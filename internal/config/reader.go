@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/typo"
 )
 
 // reader reads one layer into cfg and gathers what is wrong.
@@ -210,7 +211,7 @@ func (r *reader) oneOf(n *yaml.Node, path, want string, values []string) (string
 		return "", false
 	}
 	if !slices.Contains(values, s) {
-		return "", r.suggest(n, path, fmt.Sprintf("want %s, got %s", want, told(n)), closest(strings.ToLower(s), values))
+		return "", r.suggest(n, path, fmt.Sprintf("want %s, got %s", want, told(n)), typo.Closest(s, values))
 	}
 	return s, true
 }

@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"dcp.hiro.io/mesh/internal/typo"
 )
 
 // Levels beyond those of slog. LevelOff is above every level a record can have.
@@ -237,8 +239,19 @@ func parseLevel(entry, name string) (slog.Level, error) {
 	return 0, &FilterError{
 		Entry:      entry,
 		Reason:     fmt.Sprintf("%q is no level; want %s", clip(name), strings.Join(levelNames, ", ")),
-		Suggestion: closest(strings.ToUpper(name), levelNames),
+		Suggestion: suggestLevel(name),
 	}
+}
+
+// suggestLevel names the level that was probably meant: one that the word begins with, as WARNING does, or a near
+// one.
+func suggestLevel(name string) string {
+	for _, n := range levelNames {
+		if strings.HasPrefix(strings.ToUpper(name), n) {
+			return n
+		}
+	}
+	return typo.Closest(name, levelNames)
 }
 
 func knownTarget(entry, target string) error {
@@ -255,7 +268,7 @@ func knownTarget(entry, target string) error {
 	return &FilterError{
 		Entry:      entry,
 		Reason:     fmt.Sprintf("%q is no target; want one of %s", clip(target), strings.Join(names, ", ")),
-		Suggestion: closest(strings.ToLower(target), names),
+		Suggestion: typo.Closest(target, names),
 	}
 }
 
