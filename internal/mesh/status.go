@@ -37,6 +37,10 @@ type Status struct {
 	LeaseHeld     *bool         `json:"leaseHeld"` // null where no other process could work on the same cluster
 	Lease         *LeaseStatus  `json:"lease,omitempty"`
 	Findings      []Finding     `json:"findings"` // what an operator should know, worst first
+
+	// Partial: the node itself was not asked. What MeshPeers tell is here: zone, key, version, incarnation, readiness and
+	// the counts of peers; the rest is not known.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // LeaseStatus says which of the processes that may work for a zone does.
@@ -130,6 +134,11 @@ type Peer struct {
 	DeletesHeld        int        `json:"deletesHeld"`
 	Admission          *Admission `json:"admission"` // null: it is not admitted by a statement that is known
 	ZoneKeys           []ZoneKey  `json:"zoneKeys"`  // the keys that held its zone, oldest first
+
+	// Where a Kubernetes cluster shows it: the namespace and the object, such as meshpeer.dcp.hiro.io/peer-3d4017c3. Set
+	// by who asks through Kubernetes only.
+	Namespace string `json:"namespace,omitempty"`
+	Object    string `json:"object,omitempty"`
 }
 
 // LogStatus is one log as `mesh log ls` shows it.
