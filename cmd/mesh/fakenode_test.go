@@ -31,6 +31,7 @@ type fakeNode struct {
 	held      []mesh.HeldDeletes
 	lost      []oplog.LostEntry
 	adoptions map[string]mesh.Adoption
+	traces    map[string]mesh.Trace
 	asked     int // adoptions that were asked about since the last one was wanted
 	wanted    []string
 	invites   []mesh.Invite
@@ -186,6 +187,10 @@ func (f *fakeNode) Resources(context.Context, mesh.ObjectKey, int) ([]mesh.Resou
 func (f *fakeNode) Resource(_ context.Context, key mesh.ObjectKey) (mesh.Resource, bool, error) {
 	a, ok := f.adoptions[key.String()]
 	return a.Resource, ok, nil
+}
+
+func (f *fakeNode) Trace(_ context.Context, key mesh.ObjectKey) (mesh.Trace, error) {
+	return f.traces[key.String()], nil
 }
 
 func (f *fakeNode) Held(context.Context) ([]mesh.HeldDeletes, error) { return f.held, nil }

@@ -90,6 +90,7 @@ func newList[T any](kind string, items []T) List[T] {
 type api struct {
 	inspector func() *Inspector // nil pointer until the node has started
 	log       *slog.Logger
+	debug     Debug
 }
 
 // handler adds the API to the public endpoints. Only on the socket, which is this user's, may Secrets leave.
@@ -125,6 +126,8 @@ func (a *api) handler(public http.Handler, onSocket bool) http.Handler {
 	handle("GET /api/v1/held", a.held)
 	handle("GET /api/v1/resources", a.resources)
 	handle("GET /api/v1/resources/{key...}", a.resource)
+	handle("GET /api/v1/trace/{key...}", a.trace)
+	a.debug.register(mux)
 	handle("GET /api/v1/log", a.logs)
 	handle("GET /api/v1/log/rows", func(r *http.Request, node Inspector) (any, error) {
 		return a.rows(r, node, onSocket)

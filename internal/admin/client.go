@@ -118,11 +118,7 @@ func (c *Client) Resources(ctx context.Context, after string, limit int) ([]mesh
 
 // Resource asks about one object. A CodeNotFound Error says that no zone has a claim on it.
 func (c *Client) Resource(ctx context.Context, key mesh.ObjectKey) (mesh.Resource, error) {
-	parts := strings.Split(key.String(), "/")
-	for i, p := range parts {
-		parts[i] = url.PathEscape(p)
-	}
-	return getDocument[mesh.Resource](ctx, c, "/api/v1/resources/"+strings.Join(parts, "/"), nil)
+	return getDocument[mesh.Resource](ctx, c, "/api/v1/resources/"+keyPath(key), nil)
 }
 
 // Logs lists the logs held.

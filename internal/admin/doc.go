@@ -19,6 +19,7 @@
 //	GET  /api/v1/held                       list of mesh.HeldDeletes
 //	GET  /api/v1/resources?after=&limit=    list of mesh.Resource, with the next key
 //	GET  /api/v1/resources/KIND/NS/NAME     mesh.Resource
+//	GET  /api/v1/trace/KIND/NS/NAME         mesh.Trace, of an object that nobody states too
 //	GET  /api/v1/log                        list of mesh.LogStatus
 //	GET  /api/v1/log/rows?author=&log=&from=&to=[&secrets=true]
 //	                                        exact signed bytes: a CBOR sequence, see AppendRow
@@ -30,6 +31,9 @@
 //	GET  /api/v1/invites                    list of mesh.Invite
 //	POST /api/v1/invites                    {"ttlSeconds","zone","for","uses","endpoints"} -> mesh.NewInvite
 //	POST /api/v1/invites/ID:revoke          {} -> mesh.Invite
+//	GET  /api/v1/config                     list of ConfigValue, secrets masked
+//	GET  /api/v1/logs                       text: the newest log lines, of at most an hour
+//	GET  /api/v1/goroutines                 text: what the process is at, without arguments
 //
 // Answers are JSON documents with apiVersion and kind; refusals are {"error":{code,message,cause,next}} with
 // a fitting HTTP status. The one secret that the API hands out is the token of an invitation, once, to whoever

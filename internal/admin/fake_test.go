@@ -164,6 +164,10 @@ func (f *fakeNode) Resource(_ context.Context, key mesh.ObjectKey) (mesh.Resourc
 	return mesh.Resource{Object: key.String(), Owner: "east", State: "Live", Epoch: 1}, true, nil
 }
 
+func (f *fakeNode) Trace(_ context.Context, key mesh.ObjectKey) (mesh.Trace, error) {
+	return mesh.Trace{Resource: mesh.Resource{Object: key.String()}, Steps: []mesh.TraceStep{{Name: "owner", Status: mesh.CheckOK, Message: "east states it"}}}, nil
+}
+
 func (f *fakeNode) Held(context.Context) ([]mesh.HeldDeletes, error) {
 	return []mesh.HeldDeletes{{Zone: "west", Objects: []string{"ConfigMap/default/app"}, Digest: mesh.Sum([]byte("set")).String(), Reason: "Brake"}}, nil
 }

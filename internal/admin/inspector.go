@@ -29,6 +29,8 @@ type Inspector interface {
 	Resources(ctx context.Context, after mesh.ObjectKey, limit int) ([]mesh.Resource, error)
 	// Resource tells about one object; false if no zone ever claimed it.
 	Resource(ctx context.Context, key mesh.ObjectKey) (mesh.Resource, bool, error)
+	// Trace tells the way of one object, known or not.
+	Trace(ctx context.Context, key mesh.ObjectKey) (mesh.Trace, error)
 	// Held lists the deletions that are held back, by zone.
 	Held(ctx context.Context) ([]mesh.HeldDeletes, error)
 

@@ -44,6 +44,7 @@ type Config struct {
 	APIListen   string // loopback HOST:PORT that serves the API too; empty: none
 
 	Checks   []Check
+	Debug    Debug
 	Registry *prometheus.Registry // what /metrics shows
 	Log      *slog.Logger
 }
@@ -173,7 +174,7 @@ func (s *Server) Run(ctx context.Context) error {
 		Timeout:             answerWithin,
 	}))
 	busy := make(chan struct{}, MaxConcurrent) // one token per API request under way; never waited for
-	api := &api{inspector: s.inspector.Load, log: s.cfg.Log}
+	api := &api{inspector: s.inspector.Load, log: s.cfg.Log, debug: s.cfg.Debug}
 	onSocket := guard(busy, api.handler(public, true))
 	onTCP := guard(busy, checkHost(s.cfg.APIListen, api.handler(public, false)))
 
