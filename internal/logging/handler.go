@@ -44,6 +44,8 @@ type Logs struct {
 
 	mu  sync.Mutex // one line at a time
 	out io.Writer
+
+	recent recent
 }
 
 // New writes lines to w, one Write each. It never closes w.
@@ -97,6 +99,7 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	} else {
 		line = appendText(line, r, h.target, fields)
 	}
+	h.logs.recent.add(r.Time, line)
 	h.logs.mu.Lock()
 	defer h.logs.mu.Unlock()
 	_, err := h.logs.out.Write(line)
