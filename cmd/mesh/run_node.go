@@ -65,6 +65,8 @@ type running struct {
 	leads   atomic.Bool   // the node runs, and not only the process
 	ready   chan struct{} // closed when the node is
 	changed chan struct{} // capacity 1: MeshPeers admit others than before
+
+	values atomic.Pointer[[]admin.ConfigValue] // of the configuration in force, for whoever asks
 }
 
 // runOptions are what flags say beside the configuration.
@@ -203,7 +205,7 @@ func (r *running) build() (err error) {
 	}
 	ac := admin.Config{
 		HTTPAddress: r.cfg.HTTPBindAddress.String(), HTTPPort: int(r.cfg.HTTPBindPort), StrictPort: r.strictPort,
-		DataDir: r.dataDir(), Checks: r.checks(), Registry: r.registry, Log: r.logs.For(logging.HTTP),
+		DataDir: r.dataDir(), Checks: r.checks(), Debug: r.debug(), Registry: r.registry, Log: r.logs.For(logging.HTTP),
 	}
 	if path, ok := strings.CutPrefix(r.cfg.API.Listen, "unix:"); ok {
 		ac.Socket = r.e.path(path)

@@ -65,6 +65,7 @@ func (r *running) reload(ctx context.Context) (late bool) {
 		late = true
 	}
 	r.cfg.Nodes, r.cfg.LogLevel = next.Nodes, next.LogLevel
+	r.showConfig()
 	r.log.Info("reloaded the configuration", "changed", strings.Join(changed, ", "))
 	return late
 }
