@@ -350,7 +350,7 @@ func (d *demo) showPeers(ctx context.Context, zone mesh.Zone) error {
 		d.step, d.failed = "mesh peers, asked of "+string(zone), true
 		return d.failure(err)
 	}
-	sortPeers(d.e, peers, "")
+	sortPeers(peers)
 	text := peerTable(d.e, peers, false).layout(0, func(s string, st style) string { return d.e.paint(d.e.stdout, s, st) })
 	const indent = "        "
 	return d.e.printf("%smesh peers, asked of %s:\n%s%s\n", indent, zone, indent,

@@ -110,9 +110,16 @@ func outputTopic() string {
 
 Data goes to stdout, everything else to stderr. -q leaves out notes; warnings and errors stay.
 
-Tables have one row per thing and no spaces inside a cell, so that awk reads them; "-" stands for no value. Piped output is never shortened or coloured.
+Tables have one row per thing and no spaces inside a cell, so that awk reads them; "-" stands for no value. Piped output is never shortened or coloured. -o wide adds columns, -o name prints names alone, --no-headers leaves out the first line.
 
--o json and -o yaml print one document with apiVersion mesh.dcp.hiro.io/v1 and kind. Fields are only ever added. No value is null; times are RFC 3339 in UTC; durations are numbers with the unit in the name, such as rttSeconds. With -o json an error on stderr is {"error":{"code","message","cause","next","docs"}}.
+-o json and -o yaml print one document with apiVersion mesh.dcp.hiro.io/v1 and kind. Fields are only ever added. No value is null; times are RFC 3339 in UTC; durations are numbers with the unit in the name, such as rttSeconds. With -o json an error on stderr is {"error":{"code","message","cause","next","docs"}}. docs/schema has a JSON Schema for each kind.
+
+Lists take the templates of kubectl too, applied to that document; what is asked for by one NAME is a document of its own, and with --watch so is each change, with -o json in one line:
+  -o jsonpath='{.items[*].name}' or jsonpath-as-json=
+  -o go-template='{{range .items}}{{.name}} {{end}}'
+  -o custom-columns=NAME:.name,RTT:.rttSeconds
+  -o jsonpath-file=FILE          or go-template-file=, custom-columns-file=
+--sort-by takes the name of a column or a path such as .version; what has no value comes last.
 
 Colour is used on a terminal only, unless NO_COLOR is set or TERM is dumb. CLICOLOR_FORCE turns it on, NO_COLOR beats it, and --color beats both. Nothing is said by colour alone.`
 }

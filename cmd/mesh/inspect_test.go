@@ -19,6 +19,12 @@ import (
 // transcript runs command lines against a node and compares all that they print with a golden file.
 func transcript(t *testing.T, name, dataDir string, lines ...string) {
 	t.Helper()
+	transcriptOf(t, name, dataDir, strings.NewReplacer(), lines...)
+}
+
+// transcriptOf is transcript with something else that is different every time taken out of what is printed.
+func transcriptOf(t *testing.T, name, dataDir string, hide *strings.Replacer, lines ...string) {
+	t.Helper()
 	var b bytes.Buffer
 	for _, line := range lines {
 		te := inspectEnv(t)
@@ -31,6 +37,9 @@ func transcript(t *testing.T, name, dataDir string, lines ...string) {
 		}
 		code := te.mesh(t, append(strings.Fields(line), "--data-dir", dataDir)...)
 		fmt.Fprintf(&b, "$ mesh %s\n%s", line, te.stdout.String())
+		if out := te.stdout.String(); out != "" && !strings.HasSuffix(out, "\n") {
+			b.WriteString("\n\\ no line break at the end\n")
+		}
 		if code != 0 {
 			fmt.Fprintf(&b, "exit %d\n", code)
 		}
@@ -40,7 +49,7 @@ func transcript(t *testing.T, name, dataDir string, lines ...string) {
 			}
 		}
 	}
-	got := strings.ReplaceAll(b.String(), dataDir, "DIR")
+	got := hide.Replace(strings.ReplaceAll(b.String(), dataDir, "DIR"))
 	golden := filepath.Join("testdata", "golden", name+".txt")
 	if *update {
 		if err := os.MkdirAll(filepath.Dir(golden), 0o755); err != nil {
@@ -118,6 +127,23 @@ func TestPeersTranscript(t *testing.T) {
 	lan.peers[1].Reasons = append(lan.peers[1].Reasons, endRemoved)
 	lan.peers[4].Reasons = append(lan.peers[4].Reasons, endHandedOver)
 	transcript(t, "peers-lan", serveFake(t, lan), "peers", "peers -q --state NotAdmitted", "peers -o name", "peers describe "+lan.peers[1].Name, "status")
+	templates := t.TempDir()
+	for name, text := range map[string]string{"columns": "WHO  RTT\n.name .rttSeconds\n", "jsonpath": `{range .items[*]}{.name}{"\t"}{.address}{"\n"}{end}`,
+		"go": "{{range .items}}{{.name}} {{.lagOperations}}\n{{end}}", "bad-columns": "WHO RTT\n.name\n"} {
+		if err := os.WriteFile(filepath.Join(templates, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines := []string{"peers -o jsonpath={.items[*].name}", "peers west -o jsonpath={.rttSeconds}", "peers -o jsonpath-as-json={.items[0].endpoints}",
+		"peers -o go-template={{range.items}}{{.name}},{{end}}", "peers lab -o go-template={{.address}}", "peers -o custom-columns=NAME:.name,RTT:rttSeconds,WHY:{.lastError},ALL:.endpoints[*]",
+		"peers -o custom-columns=NAME:.name --no-headers --sort-by .rttSeconds", "peers --sort-by {.lagOperations} -o name", "peers --sort-by .version -o name", "peers --sort-by age -o name",
+		"peers -o jsonpath-file=TEMPLATES/jsonpath", "peers -o go-template-file=TEMPLATES/go", "peers -o custom-columns-file=TEMPLATES/columns",
+		"peers -o jsonpath={.items[", "peers -o go-template={{", "peers -o go-template={{.items.name.x}}", "peers -o custom-columns=NAME", "peers -o custom-columns-file=TEMPLATES/bad-columns",
+		"peers -o jsonpath-file=TEMPLATES/none", "peers -o jsonpath", "peers -o jsnpath=x", "peers -o table", "peers --sort-by .x[", "peers --state Unknown", "peers --state Unknown -o name", "peers --state Unknown -o json"}
+	for i, l := range lines {
+		lines[i] = strings.ReplaceAll(l, "TEMPLATES", templates)
+	}
+	transcriptOf(t, "peers-output", serveFake(t, newFakeNode(t)), strings.NewReplacer(templates, "TEMPLATES"), lines...)
 	transcript(t, "peers", serveFake(t, newFakeNode(t)), "peers", "peers -o wide", "peers -o name", "peers --no-headers --sort-by rtt",
 		"peers --state NotReady,Unavailable", "peers --state Bad", "peers --sort-by colour", "peers west 12D3KooWLab", "peers wets", "peers -o json west",
 		"peers describe lab", "peers describe west", "peers describe "+seedKey(3).Public().String()[:6], "peers describe", "peers descripe west")

@@ -193,9 +193,14 @@ func newInviteLsCmd(e *env) *cobra.Command {
 		Annotations: map[string]string{annotationExits: "0 2 3 5"},
 	}
 	node := addNodeFlags(c)
-	noHeaders := c.Flags().Bool("no-headers", false, "print no line of column names")
-	format := addOutputFlag(c, formatText, formatWide, formatJSON, formatYAML)
+	l := &listPrinter[mesh.Invite]{e: e, kind: "Invite", prefix: "invite", none: "No invites found.", orders: inviteOrders()}
+	l.name = func(in mesh.Invite) string { return in.ID }
+	l.table = func(list []mesh.Invite, wide bool) table { return inviteTable(e, list, wide) }
+	l.addFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := l.prepare(c); err != nil {
+			return err
+		}
 		client, err := node.client(e)
 		if err != nil {
 			return err
@@ -205,14 +210,21 @@ func newInviteLsCmd(e *env) *cobra.Command {
 		if err != nil {
 			return nodeError(e, err)
 		}
-		if *format == formatJSON || *format == formatYAML {
-			return e.printList(*format, "InviteList", list)
-		}
-		t := inviteTable(e, list, *format == formatWide)
-		t.noHeader = *noHeaders
-		return e.printTable(t, "No invites found.")
+		return l.list(list, false)
 	}
 	return c
+}
+
+// inviteOrders are the columns to sort by; the usual order is that in which they were made.
+func inviteOrders() []order[mesh.Invite] {
+	return []order[mesh.Invite]{
+		{"id", by(func(in mesh.Invite) string { return in.ID })},
+		{"zone", byOptional(func(in mesh.Invite) *mesh.Zone { return in.Zone })},
+		{"uses", by(func(in mesh.Invite) int { return in.Used })},
+		{"expires", func(a, b mesh.Invite) int { return a.Expires.Compare(b.Expires) }},
+		{"state", by(func(in mesh.Invite) mesh.InviteState { return in.State })},
+		{"age", byTime(func(in mesh.Invite) *time.Time { return &in.Created })},
+	}
 }
 
 func inviteTable(e *env, list []mesh.Invite, wide bool) table {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
 )
 
@@ -24,13 +25,18 @@ func newLogListCmd(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:         "ls",
 		Short:       "List the logs that are held here",
-		Example:     "  mesh log ls\n  mesh log ls -o wide\n  mesh log ls --data-dir east/.mesh",
+		Example:     "  mesh log ls\n  mesh log ls -o wide --sort-by lag\n  mesh log ls --data-dir east/.mesh",
 		Annotations: map[string]string{annotationExits: "0 1 2 3 5"},
 	}
 	node := addNodeFlags(c)
-	noHeaders := c.Flags().Bool("no-headers", false, "print no line of column names")
-	format := addOutputFlag(c, formatText, formatWide, formatJSON, formatYAML, formatName)
+	l := &listPrinter[mesh.LogStatus]{e: e, kind: "Log", prefix: "log", none: "No logs found.", orders: logOrders()}
+	l.name = func(l mesh.LogStatus) string { return l.Name }
+	l.table = func(logs []mesh.LogStatus, wide bool) table { return logTable(e, logs, wide) }
+	l.addFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := l.prepare(c); err != nil {
+			return err
+		}
 		src, err := openLogs(c.Context(), e, node)
 		if err != nil {
 			return nodeError(e, err)
@@ -40,40 +46,52 @@ func newLogListCmd(e *env) *cobra.Command {
 		if err != nil {
 			return nodeError(e, err)
 		}
-		switch *format {
-		case formatJSON, formatYAML:
-			return e.printList(*format, "LogList", logs)
-		case formatName:
-			for _, l := range logs {
-				if err := e.printf("log/%s\n", oneLine(l.Name)); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		t := logTable(e, logs, *format == formatWide)
-		t.noHeader = *noHeaders
-		return e.printTable(t, "No logs found.")
+		return l.list(logs, false)
 	}
 	return c
+}
+
+// logOrders are the columns to sort by; the usual order is that of zones and incarnations.
+func logOrders() []order[mesh.LogStatus] {
+	return []order[mesh.LogStatus]{
+		{"name", by(func(l mesh.LogStatus) string { return l.Name })},
+		{"height", byOptional(func(l mesh.LogStatus) *uint32 { return l.Height })},
+		{"applied", byOptional(func(l mesh.LogStatus) *uint32 { return l.Applied })},
+		{"lag", by(func(l mesh.LogStatus) uint64 { return l.Lag })},
+		{"snapshot", byOptional(func(l mesh.LogStatus) *uint32 { return l.Snapshot })},
+		{"ops", by(func(l mesh.LogStatus) uint64 { return l.Operations })},
+		{"size", by(func(l mesh.LogStatus) uint64 { return l.Bytes })},
+		{"state", by(func(l mesh.LogStatus) string { return l.State })},
+		{"updated", byTime(func(l mesh.LogStatus) *time.Time { return l.Updated })},
+		{"age", byTime(func(l mesh.LogStatus) *time.Time { return &l.Incarnation })},
+	}
 }
 
 func logTable(e *env, logs []mesh.LogStatus, wide bool) table {
 	t := table{columns: []column{{name: "NAME"}, {name: "HEIGHT"}, {name: "APPLIED"}, {name: "LAG"}, {name: "SNAPSHOT"},
 		{name: "OPS"}, {name: "SIZE"}, {name: "STATE", style: stateStyle}, {name: "UPDATED"}}}
 	if wide {
-		t.columns = append(t.columns, column{name: "INCARNATION"}, column{name: "KEY"}, column{name: "LOG"})
+		t.columns = append(t.columns, column{name: "INCARNATION"}, column{name: "PEER-ID"}, column{name: "KEY"}, column{name: "LOG"})
 	}
 	t.columns = append(t.columns, column{name: "AGE"})
 	for _, l := range logs {
 		row := []string{l.Name, optional(l.Height), optional(l.Applied), fmt.Sprint(l.Lag), optional(l.Snapshot),
 			fmt.Sprint(l.Operations), binary(l.Bytes), l.State, e.since(l.Updated)}
 		if wide {
-			row = append(row, rfc3339(l.Incarnation), shortID(l.PublicKey), shortID(l.LogID))
+			row = append(row, rfc3339(l.Incarnation), peerIDOf(l.PublicKey), shortID(l.PublicKey), shortID(l.LogID))
 		}
 		t.rows = append(t.rows, append(row, ago(e.now().Sub(l.Incarnation))))
 	}
 	return t
+}
+
+// peerIDOf is the peer id that belongs to a public key.
+func peerIDOf(public string) string {
+	key, err := keys.ParsePublic(public)
+	if err != nil {
+		return noValue
+	}
+	return key.PeerID()
 }
 
 // chooseLogs returns the logs of a zone, or of an author's key given by at least 6 hex digits; all of them
@@ -104,6 +122,9 @@ func logCodes() []errorCode {
 		{"MESH-2102", "no such peer, or more than one", "" +
 			"A peer is named by its zone, by peer- and 8 hex digits, by its peer id, or by 6 or more hex digits " +
 			"that its key begins with. mesh peers -o wide shows all of them."},
+		{"MESH-2104", "the template of -o cannot be used", "" +
+			"-o jsonpath=, go-template= and custom-columns= take a template as kubectl does, those with -file a file that holds " +
+			"one. It does not parse, or does not fit what is printed: -o json shows what there is. mesh help output has examples."},
 		{"MESH-2103", "no such log", "" +
 			"A log is named by its zone, or by 6 or more hex digits of its author's key. mesh log ls shows them."},
 		{"MESH-1301", "the store cannot be read", "" +

@@ -55,10 +55,19 @@ func (e *env) printValue(format, kind string, v any) error {
 // printList writes items, a slice, as one document of that kind, such as PeerList. An empty list has
 // "items": [].
 func (e *env) printList(format, kind string, items any) error {
+	doc, err := listDocument(kind, items)
+	if err != nil {
+		return err
+	}
+	return e.printDocument(format, doc)
+}
+
+// listDocument marshals items, a slice, as one document of that kind.
+func listDocument(kind string, items any) ([]byte, error) {
 	if r := reflect.ValueOf(items); r.Kind() == reflect.Slice && r.IsNil() {
 		items = []struct{}{}
 	}
-	return e.printValue(format, kind, struct {
+	return document(kind, struct {
 		Items any `json:"items"`
 	}{items})
 }

@@ -3,9 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,29 +22,32 @@ func newPeersCmd(e *env) *cobra.Command {
 		Short: "List the other nodes",
 		Example: "  mesh peers\n" +
 			"  mesh peers west -o wide\n" +
-			"  mesh peers --state NotReady,Unavailable\n" +
-			"  mesh peers describe west",
+			"  mesh peers --state NotReady,Unavailable --watch\n" +
+			"  mesh peers -o custom-columns=NAME:.name,RTT:.rttSeconds --sort-by .rttSeconds",
 		Long: "A NAME is a zone, the name in the first column, a peer id, or at least 6 hex digits that a public " +
 			"key begins with. NotAdmitted is a node of the same network id that was seen on the local network (discovery.mdns) " +
-			"and that this node does not talk to.",
+			"and that this node does not talk to. --watch prints the table and then a row per change; on a terminal q ends it.",
 		Annotations: map[string]string{annotationExits: "0 2 3 5 130"},
 		Args:        takesArgs(0, -1),
 	}
-	v := &peersView{e: e}
+	v := &peersView{e: e, peers: listPrinter[mesh.Peer]{e: e, kind: "Peer", prefix: "peer", none: "No peers found.", orders: peerOrders(), usual: usualPeers}}
+	v.peers.name = func(p mesh.Peer) string { return p.Name }
+	v.peers.table = func(peers []mesh.Peer, wide bool) table { return peerTable(e, peers, wide) }
 	node := addNodeFlags(c)
 	f := c.Flags()
 	f.BoolVarP(&v.watch, "watch", "w", false, "go on printing a row per change")
-	f.BoolVar(&v.noHeaders, "no-headers", false, "print no line of column names")
+	f.BoolVar(&v.watchOnly, "watch-only", false, "print changes only, not what is there now")
 	f.StringSliceVar(&v.states, "state", nil, "only peers in this `STATE`; several with commas")
-	f.Var(newChoice(&v.sortBy, peerOrders()...), "sort-by", "order by one `COLUMN`: "+orList(peerOrders()))
-	_ = c.RegisterFlagCompletionFunc("sort-by", completeValues(peerOrders()...))
 	_ = c.RegisterFlagCompletionFunc("state", completeValues(peerStates()...))
-	v.format = addOutputFlag(c, formatText, formatWide, formatJSON, formatYAML, formatName)
+	v.peers.addFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		for _, s := range v.states {
 			if !slices.Contains(peerStates(), s) {
 				return usageError(c, fmt.Sprintf("no peer state %q", s)+didYouMean(s, peerStates()), "states are "+strings.Join(peerStates(), ", "))
 			}
+		}
+		if err := v.peers.prepare(c); err != nil {
+			return err
 		}
 		client, err := node.client(e)
 		if err != nil {
@@ -55,7 +58,7 @@ func newPeersCmd(e *env) *cobra.Command {
 		for _, sub := range c.Commands() {
 			v.commands = append(v.commands, sub.Name())
 		}
-		return nodeError(e, v.show(c.Context()))
+		return nodeError(e, v.show(c))
 	}
 	c.AddCommand(newDescribePeerCmd(e), newAcceptDeletesCmd(e), newRemovePeerCmd(e))
 	return c
@@ -65,8 +68,27 @@ func peerStates() []string {
 	return []string{string(mesh.Ready), string(mesh.NotReady), string(mesh.Unknown), string(mesh.Unavailable), string(mesh.NotAdmitted)}
 }
 
-func peerOrders() []string {
-	return []string{"name", "state", "address", "rtt", "lag", "seen", "version", "age"}
+// usualPeers orders by state, worst last, then by name.
+func usualPeers(a, b mesh.Peer) int {
+	return cmp.Or(byState(a, b), cmp.Compare(a.Name, b.Name), cmp.Compare(a.PublicKey, b.PublicKey))
+}
+
+func byState(a, b mesh.Peer) int {
+	return cmp.Compare(slices.Index(peerStates(), string(a.State)), slices.Index(peerStates(), string(b.State)))
+}
+
+// peerOrders are the columns to sort by.
+func peerOrders() []order[mesh.Peer] {
+	return []order[mesh.Peer]{
+		{"name", by(func(p mesh.Peer) string { return p.Name })},
+		{"state", byState},
+		{"address", byText(peerAddress)},
+		{"rtt", byOptional(func(p mesh.Peer) *float64 { return p.RTTSeconds })},
+		{"lag", byOptional(func(p mesh.Peer) *uint64 { return p.LagOperations })},
+		{"seen", byTime(func(p mesh.Peer) *time.Time { return p.LastSeen })},
+		{"version", byText(func(p mesh.Peer) string { return orDash(p.Version) })},
+		{"age", byTime(func(p mesh.Peer) *time.Time { return p.FirstSeen })},
+	}
 }
 
 // peersView chooses peers and prints them.
@@ -76,44 +98,61 @@ type peersView struct {
 	names     []string
 	commands  []string // of mesh peers, which a mistyped name may have meant
 	states    []string
-	sortBy    string
-	noHeaders bool
 	watch     bool
-	format    *string
-	widths    []int // of the table, kept over the rows of a watch
+	watchOnly bool // changes alone; implies watch
+	peers     listPrinter[mesh.Peer]
 }
 
-func (v *peersView) show(ctx context.Context) error {
-	peers, err := v.choose(ctx)
+func (v *peersView) show(c *cobra.Command) error {
+	ctx := c.Context()
+	peers, err := v.choose(ctx, true)
 	if err != nil {
 		return err
 	}
-	if !v.watch || *v.format == formatText || *v.format == formatWide {
-		if err := v.print(peers, v.noHeaders); err != nil {
+	if !v.watch && !v.watchOnly {
+		if err := v.peers.list(peers, len(v.names) == 1); err != nil {
 			return err
 		}
-	}
-	if !v.watch {
+		if v.peers.isTable() {
+			v.invite(peers)
+		}
 		return nil
 	}
-	last := map[string]string{}
-	if *v.format == formatText || *v.format == formatWide {
-		changed(last, peers)
-	}
-	for {
-		if err := v.printChanges(changed(last, peers)); err != nil {
+	return v.e.untilQuit(ctx, v.peers.isTable() && !c.Flags().Changed("output"), func(ctx context.Context) error { return v.follow(ctx, peers) })
+}
+
+// follow prints the peers, then each again that changed, until ctx ends.
+func (v *peersView) follow(ctx context.Context, peers []mesh.Peer) error {
+	last := map[string]mesh.Peer{}
+	now := changed(last, peers)
+	if !v.watchOnly {
+		if err := v.peers.changes(now); err != nil {
 			return err
 		}
+		if len(now) == 0 {
+			v.e.note("%s", v.peers.none)
+		}
+	}
+	for {
 		if err := sleep(ctx, pollEvery); err != nil {
 			return err
 		}
-		if peers, err = v.choose(ctx); err != nil {
+		peers, err := v.choose(ctx, false)
+		if err != nil {
 			return err
+		}
+		if err := v.peers.changes(changed(last, peers)); err != nil {
+			return err
+		}
+		for _, p := range vanished(last, peers) {
+			v.e.note("%s is no peer any more, or not one of those that were asked for", oneLine(p.Name))
 		}
 	}
 }
 
-func (v *peersView) choose(ctx context.Context) ([]mesh.Peer, error) {
+// choose asks for the peers, and keeps those that were asked for. A name that nobody has is a mistake where strict is
+// set; while peers are watched one may go.
+func (v *peersView) choose(ctx context.Context, strict bool) ([]mesh.Peer, error) {
 	peers, err := v.ask(ctx)
 	if err != nil {
 		return nil, err
@@ -121,72 +160,51 @@ func (v *peersView) choose(ctx context.Context) ([]mesh.Peer, error) {
 	if len(v.names) > 0 {
 		var named []mesh.Peer
 		for _, n := range v.names {
-			p, err := findPeer(peers, n, v.commands...)
-			if err != nil {
+			switch p, err := findPeer(peers, n, v.commands...); {
+			case err == nil:
+				named = append(named, p)
+			case strict:
 				return nil, err
 			}
-			named = append(named, p)
 		}
 		peers = named
 	}
-	peers = slices.DeleteFunc(peers, func(p mesh.Peer) bool {
+	return slices.DeleteFunc(peers, func(p mesh.Peer) bool {
 		return len(v.states) > 0 && !slices.Contains(v.states, string(p.State))
-	})
-	sortPeers(v.e, peers, v.sortBy)
-	return peers, nil
+	}), nil
 }
 
 // changed returns the peers that look different from last, and remembers them. What time alone changes is no
 // change.
-func changed(last map[string]string, peers []mesh.Peer) []mesh.Peer {
+func changed(last map[string]mesh.Peer, peers []mesh.Peer) []mesh.Peer {
 	var out []mesh.Peer
 	for _, p := range peers {
-		s := p
-		s.RTTSeconds, s.LagSeconds, s.LastSeen, s.ClockOffsetSeconds, s.TxBytes, s.RxBytes = nil, nil, nil, nil, 0, 0
-		b, err := json.Marshal(s)
-		if err != nil || last[p.PublicKey] == string(b) {
-			continue
+		before, known := last[p.PublicKey]
+		last[p.PublicKey] = p
+		if !known || !reflect.DeepEqual(lasting(before), lasting(p)) {
+			out = append(out, p)
 		}
-		last[p.PublicKey] = string(b)
-		out = append(out, p)
 	}
 	return out
 }
 
-func (v *peersView) printChanges(peers []mesh.Peer) error {
-	if *v.format != formatJSON {
-		if len(peers) == 0 {
-			return nil
-		}
-		return v.print(peers, true)
-	}
-	for _, p := range peers {
-		if err := v.e.printLine("Peer", p); err != nil {
-			return err
-		}
-	}
-	return nil
+// lasting is a peer without what changes all the time.
+func lasting(p mesh.Peer) mesh.Peer {
+	p.RTTSeconds, p.LagSeconds, p.LastSeen, p.ClockOffsetSeconds, p.TxBytes, p.RxBytes = nil, nil, nil, nil, 0, 0
+	return p
 }
 
-func (v *peersView) print(peers []mesh.Peer, noHeader bool) error {
-	switch *v.format {
-	case formatJSON, formatYAML:
-		return v.e.printList(*v.format, "PeerList", peers)
-	case formatName:
-		for _, p := range peers {
-			if err := v.e.printf("peer/%s\n", oneLine(p.Name)); err != nil {
-				return err
-			}
+// vanished returns what was known in last and is not among the peers any more, and forgets it.
+func vanished(last map[string]mesh.Peer, peers []mesh.Peer) []mesh.Peer {
+	var out []mesh.Peer
+	for key, p := range last {
+		if !slices.ContainsFunc(peers, func(q mesh.Peer) bool { return q.PublicKey == key }) {
+			delete(last, key)
+			out = append(out, p)
 		}
-		return nil
 	}
-	t := peerTable(v.e, peers, *v.format == formatWide)
-	t.noHeader, t.keep = noHeader, &v.widths
-	if err := v.e.printTable(t, "No peers found."); err != nil {
-		return err
-	}
-	v.invite(peers)
-	return nil
+	slices.SortFunc(out, func(a, b mesh.Peer) int { return cmp.Compare(a.Name, b.Name) })
+	return out
 }
 
 // maxInvited bounds the nodes of the local network that a command is printed for: anybody there can make more.
@@ -268,54 +286,7 @@ func seconds(s *float64) string {
 	return strconv.FormatFloat(float64(millis)/1000, 'f', -1, 64) + "s"
 }
 
-// sortPeers orders by a column, then by name; without one by state, worst last.
-func sortPeers(e *env, peers []mesh.Peer, by string) {
-	slices.SortStableFunc(peers, func(a, b mesh.Peer) int {
-		var c int
-		switch by {
-		case "", "state":
-			c = cmp.Compare(slices.Index(peerStates(), string(a.State)), slices.Index(peerStates(), string(b.State)))
-		case "address":
-			c = cmp.Compare(peerAddress(a), peerAddress(b))
-		case "rtt":
-			c = compareOptional(a.RTTSeconds, b.RTTSeconds)
-		case "lag":
-			c = compareOptional(a.LagOperations, b.LagOperations)
-		case "seen":
-			c = compareTimes(b.LastSeen, a.LastSeen)
-		case "version":
-			c = cmp.Compare(orDash(a.Version), orDash(b.Version))
-		case "age":
-			c = compareTimes(b.FirstSeen, a.FirstSeen)
-		}
-		return cmp.Or(c, cmp.Compare(a.Name, b.Name), cmp.Compare(a.PublicKey, b.PublicKey))
-	})
-}
-
-// compareOptional orders what is missing last.
-func compareOptional[T cmp.Ordered](a, b *T) int {
-	switch {
-	case a == nil && b == nil:
-		return 0
-	case a == nil:
-		return 1
-	case b == nil:
-		return -1
-	}
-	return cmp.Compare(*a, *b)
-}
-
-func compareTimes(a, b *time.Time) int {
-	switch {
-	case a == nil && b == nil:
-		return 0
-	case a == nil:
-		return -1
-	case b == nil:
-		return 1
-	}
-	return a.Compare(*b)
-}
+func sortPeers(peers []mesh.Peer) { slices.SortStableFunc(peers, usualPeers) }
 
 // minHex is the least number of hex digits that may stand for a key.
 const minHex = 6

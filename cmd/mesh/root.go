@@ -117,8 +117,9 @@ func flagError(c *cobra.Command, err error) error {
 		return usageError(c, flagName(missing.GetFlag())+" needs a value", "none was given")
 	case errors.As(err, &invalid):
 		what := fmt.Sprintf("%s does not take %q", flagName(invalid.GetFlag()), invalid.GetValue())
-		if list, ok := invalid.GetFlag().Value.(*choice); ok {
-			what += didYouMean(invalid.GetValue(), list.values)
+		if list, ok := invalid.GetFlag().Value.(interface{ allowed() []string }); ok {
+			word, _, _ := strings.Cut(invalid.GetValue(), "=") // of a template only its kind may be mistyped
+			what += didYouMean(word, list.allowed())
 		}
 		return usageError(c, what, rootCause(invalid).Error())
 	}
@@ -234,6 +235,9 @@ func newChoice(p *string, values ...string) *choice { return &choice{p, values} 
 
 func (c *choice) String() string { return *c.value }
 func (c *choice) Type() string   { return strings.Join(c.values, "|") }
+
+// allowed lists what Set takes, for suggestions.
+func (c *choice) allowed() []string { return c.values }
 
 // Set accepts nothing but the listed values.
 func (c *choice) Set(s string) error {

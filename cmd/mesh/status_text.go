@@ -97,7 +97,7 @@ func (t *statusPrinter) peers(s mesh.Status, peers []mesh.Peer) {
 		t.line("peers", "none", stylePlain)
 		return
 	}
-	sortPeers(t.e, peers, "")
+	sortPeers(peers)
 	slices.Reverse(peers) // worst first
 	st, named := styleOK, []string{}
 	for _, peer := range peers {

@@ -9,7 +9,7 @@ import (
 // didYouMean ends a sentence that quotes an unknown word: with the nearest name there is, or not at all.
 func didYouMean(word string, names []string) string {
 	near := typo.Closest(word, names)
-	if near == "" {
+	if near == "" || near == word {
 		return ""
 	}
 	return fmt.Sprintf("; did you mean %q?", near)
