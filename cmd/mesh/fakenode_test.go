@@ -18,6 +18,7 @@ import (
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/operation"
 	"dcp.hiro.io/mesh/internal/oplog"
+	"dcp.hiro.io/mesh/internal/replica"
 )
 
 // fakeNode is a node made of values, served by the real admin server. Its logs hold real operations.
@@ -40,6 +41,9 @@ type fakeNode struct {
 	removals  map[string]mesh.Removal
 	polled    int // times a removal was asked about since it was wanted; it counts from the second on, if cuts
 	cuts      bool
+
+	peersAsked int
+	onPeers    func(n int) // called with each question for the peers, under mu
 }
 
 // fakeNow is the clock of newTestEnv.
@@ -159,6 +163,9 @@ func (f *fakeNode) Status(context.Context) (mesh.Status, error) {
 func (f *fakeNode) Peers(context.Context) ([]mesh.Peer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.peersAsked++; f.onPeers != nil {
+		f.onPeers(f.peersAsked)
+	}
 	return slices.Clone(f.peers), nil
 }
 
@@ -191,6 +198,25 @@ func (f *fakeNode) Resource(_ context.Context, key mesh.ObjectKey) (mesh.Resourc
 
 func (f *fakeNode) Trace(_ context.Context, key mesh.ObjectKey) (mesh.Trace, error) {
 	return f.traces[key.String()], nil
+}
+
+func (f *fakeNode) Changes(_ context.Context, since uint64, _ int) (replica.Changes, error) {
+	return replica.Changes{Revision: since, Newest: since}, nil
+}
+
+func (f *fakeNode) Topology(context.Context) (mesh.Topology, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t := mesh.Topology{Self: f.status.Zone}
+	for _, p := range f.peers {
+		t.Links = append(t.Links, mesh.Link{From: string(t.Self), To: p.Name, State: p.State, Direct: p.Transport != nil,
+			Transport: p.Transport, RTTSeconds: p.RTTSeconds, Since: *p.Since})
+	}
+	return t, nil
+}
+
+func (f *fakeNode) Content(context.Context, mesh.ObjectKey, mesh.Zone) (admin.Claimed, bool, error) {
+	return admin.Claimed{}, false, nil
 }
 
 func (f *fakeNode) Held(context.Context) ([]mesh.HeldDeletes, error) { return f.held, nil }
