@@ -70,6 +70,7 @@ type link struct {
 	pings pings
 
 	records teller
+	loss    lossMeter
 
 	once  sync.Once
 	ended chan struct{} // closed by end

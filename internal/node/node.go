@@ -47,6 +47,7 @@ type Node struct {
 	helloID, syncID protocol.ID
 	door            *door
 	desk            *desk
+	back            *backDesk
 	host            host.Host              // set by Run before anything that uses it starts
 	gossip          atomic.Pointer[gossip] // nil: off, or not begun
 	gossipOut       chan []byte            // capacity gossipQueue, never closed; what finds no room is dropped
@@ -126,6 +127,7 @@ func newNode(cfg Config, c core, contacts []oplog.Contact) (*Node, error) {
 		inForce:   inForce{wake: make(chan struct{}, 1)},
 		door:      newDoor(cfg.Now),
 		desk:      newDesk(cfg.Network, cfg.Now),
+		back:      newBackDesk(cfg.Network),
 	}
 	n.book, n.lan = newBook(cfg.Now, onlyLoopback(cfg.BindAddresses), contacts), newLAN()
 	n.helloID, n.syncID = protocolIDs(cfg.Network)

@@ -112,6 +112,8 @@ func (l *link) probe(ctx context.Context) error {
 		}
 		if l.askAlive(now, heard) || now.Sub(measured) >= measureEvery*every {
 			measured = now
+			l.loss.asked.Add(1)
+			l.loss.sample(l.s.Conn(), now)
 			l.send(encodePing(l.pings.start(now)))
 		}
 	}
@@ -128,6 +130,7 @@ func (l *link) askAlive(now, heard time.Time) bool {
 	if now.Sub(sent) < min(max(every/2, 3*l.pings.roundTrip()), 2*every) {
 		return false
 	}
+	l.loss.missed.Add(1)
 	l.node.presence.observe(func(m *membership.Membership, at time.Time) []membership.Change {
 		return m.ProbeMissed(at, l.key(), sent)
 	})

@@ -146,6 +146,7 @@ func (n *Node) openNetwork(ctx context.Context, work func(func(context.Context) 
 	n.host.SetStreamHandler(n.helloID, n.answerHello)
 	n.host.SetStreamHandler(n.syncID, n.answerSync)
 	n.host.SetStreamHandler(n.desk.id, n.answerJoin)
+	n.host.SetStreamHandler(n.back.id, n.answerDialBack)
 	n.host.Network().Notify(&network.NotifyBundle{DisconnectedF: func(_ network.Network, c network.Conn) { n.door.leave(c.ID()) }})
 	if n.cfg.Gossip {
 		g, err := newGossip(ctx, n)

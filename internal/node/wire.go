@@ -56,6 +56,7 @@ const (
 	haveFrame   = 64 + maxHaves*(64+1+63+8+4+4+32+1+40)
 	headFrame   = 64 + maxHeads*(64+1+63+8+4+32)
 	recordFrame = 64 + recordBite + 4 + oplog.MaxRecord
+	backFrame   = 2 + maxBackTries*(1+maxText+2)
 )
 
 // frameCap is the largest frame of a kind, counting the kind byte; 0 for kinds that this version doesn't know.
@@ -64,6 +65,10 @@ func frameCap(k kind) int {
 	case kindHello, kindRefusal, kindGoodbye, kindTrustDigest, kindPreSync, kindDone, kindPing, kindPong,
 		kindRedeem, kindDenied, kindAck, kindAccepted:
 		return 1 << 10
+	case kindDialBack:
+		return 1
+	case kindDialedBack:
+		return backFrame
 	case kindPresent:
 		return maxAsked - 4
 	case kindGranted:

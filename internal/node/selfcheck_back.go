@@ -1,0 +1,302 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"dcp.hiro.io/mesh/internal/keys"
+	"dcp.hiro.io/mesh/internal/mesh"
+)
+
+// The dialback protocol answers one question: do you reach me? A member asks over an open connection and names nothing;
+// the other dials the endpoints at which it knows the asker, from sockets of its own, demanding the asker's key, and says
+// how each went. So nobody can have a node dial for them what it wouldn't dial by itself.
+
+const (
+	maxBackTries  = 4                // endpoints of the asker that are dialled
+	backAtOnce    = 2                // askers that are served at the same time
+	backEvery     = 5 * time.Second  // between two questions of one asker; one that comes sooner is refused
+	backPatience  = 20 * time.Second // of the asker, for the whole exchange
+	maxAsked4Back = 3                // peers that are asked
+)
+
+// kindDialBack asks, kindDialedBack answers.
+const (
+	kindDialBack   kind = 48
+	kindDialedBack kind = 49
+)
+
+// codeBusy refuses a question that comes too soon, or beside too many others.
+const codeBusy network.StreamErrorCode = 0x2006
+
+// BackTry is one endpoint of this node, and how a peer came by dialling it.
+type BackTry struct {
+	At        string // host:port
+	QUIC, TCP Reach
+}
+
+// DialedBack is what one peer said.
+type DialedBack struct {
+	Peer  keys.Public
+	Tried []BackTry
+	Err   string // why it didn't say; empty: it did
+}
+
+// backDesk is what serves the protocol.
+type backDesk struct {
+	id   protocol.ID
+	room chan struct{} // one token per asker that is served
+	now  func() time.Time
+
+	mu   sync.Mutex
+	last map[keys.Public]time.Time // of the askers' last questions, as long as they count
+}
+
+func newBackDesk(n mesh.NetworkID) *backDesk {
+	return &backDesk{id: protocolOf(n, "dialback"), room: make(chan struct{}, backAtOnce), now: time.Now, last: map[keys.Public]time.Time{}}
+}
+
+// admit reports whether a question may be answered now.
+func (d *backDesk) admit(k keys.Public) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.now()
+	for k, at := range d.last {
+		if now.Sub(at) >= backEvery {
+			delete(d.last, k)
+		}
+	}
+	if _, soon := d.last[k]; soon {
+		return false
+	}
+	select {
+	case d.room <- struct{}{}:
+		d.last[k] = now
+		return true
+	default:
+		return false
+	}
+}
+
+// answerDialBack serves the protocol to members.
+func (n *Node) answerDialBack(s network.Stream) {
+	key, err := keyOf(s.Conn().RemotePeer())
+	var p *peerEntry
+	if err == nil {
+		p = n.peers.get(key)
+	}
+	if p == nil || n.isStranger(s.Conn()) {
+		n.metrics.refused(refusedNotAdmitted)
+		_ = s.ResetWithError(codeNotAdmitted)
+		return
+	}
+	if !n.back.admit(key) {
+		_ = s.ResetWithError(codeBusy)
+		return
+	}
+	served := n.start(func(ctx context.Context) {
+		defer func() { <-n.back.room }()
+		stop := context.AfterFunc(ctx, func() { _ = s.ResetWithError(codeStopped) })
+		defer stop()
+		if err := n.dialBack(ctx, s, p); err != nil {
+			n.log.Debug("dial back", "peer", key, "err", err)
+			_ = s.ResetWithError(codeProtocol)
+			return
+		}
+		_ = s.Close()
+	})
+	if !served {
+		<-n.back.room
+		_ = s.ResetWithError(codeStopped)
+	}
+}
+
+// dialBack hears the question, dials and answers.
+func (n *Node) dialBack(ctx context.Context, s network.Stream, p *peerEntry) error {
+	ctx, cancel := context.WithTimeout(ctx, backPatience)
+	defer cancel()
+	_ = s.SetDeadline(time.Now().Add(backPatience)) // a closed stream shows itself below
+	k, b, err := newFrameReader(s, nil).next()
+	switch {
+	case err != nil:
+		return err
+	case k != kindDialBack || len(b) > 0:
+		return malformed("kind %d with %d bytes as a question", k, len(b))
+	}
+	ways := n.waysBack(p)
+	prober, err := n.newProber()
+	if err != nil {
+		return err
+	}
+	defer prober.close()
+	var wg sync.WaitGroup
+	for i := range ways {
+		wg.Go(func() { prober.try(ctx, &ways[i]) })
+	}
+	wg.Wait()
+	var tried []BackTry
+	for _, w := range ways {
+		if w.Resolve != "" {
+			w.QUIC, w.TCP = ReachOther, ReachOther
+		}
+		tried = append(tried, BackTry{w.At, w.QUIC, w.TCP})
+	}
+	_, err = s.Write(encodeDialedBack(tried))
+	return err
+}
+
+// waysBack lists at which endpoints an asker is known here: those that it tells, then those that are configured.
+func (n *Node) waysBack(p *peerEntry) (out []Way) {
+	told := n.book.toldBy(p.key)
+	p.mu.Lock()
+	told = append(told, p.endpoints...)
+	p.mu.Unlock()
+	for _, at := range told {
+		if len(out) < maxBackTries && !slices.ContainsFunc(out, func(w Way) bool { return w.At == at }) {
+			out = append(out, Way{Peer: p.key, At: at})
+		}
+	}
+	return out
+}
+
+// toldBy lists the endpoints that a member's newest record names, else those of its heartbeats.
+func (b *book) toldBy(k keys.Public) (out []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.byKey[k]
+	if c == nil {
+		return nil
+	}
+	if len(c.record.endpoints) > 0 {
+		return slices.Clone(c.record.endpoints)
+	}
+	for _, w := range b.ranked(c, nil) {
+		if w.from == fromMember {
+			out = append(out, w.at)
+		}
+	}
+	return out
+}
+
+// AskDialBack asks up to three linked peers whether they reach this node, those first whose link this node opened: the
+// others have shown it. Safe for concurrent use.
+func (n *Node) AskDialBack(ctx context.Context) []DialedBack {
+	var ours, theirs []*link
+	for _, e := range n.peers.all() {
+		if ls := e.current(); len(ls) > 0 {
+			if l := ls[len(ls)-1]; l.ours {
+				ours = append(ours, l)
+			} else {
+				theirs = append(theirs, l)
+			}
+		}
+	}
+	ask := append(ours, theirs...)
+	ask = ask[:min(len(ask), maxAsked4Back)]
+	out := make([]DialedBack, len(ask))
+	var wg sync.WaitGroup
+	for i, l := range ask {
+		wg.Go(func() {
+			out[i].Peer = l.key()
+			tried, err := n.askBack(ctx, l)
+			if out[i].Tried = tried; err != nil {
+				out[i].Err = backError(err)
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+func (n *Node) askBack(ctx context.Context, l *link) ([]BackTry, error) {
+	ctx, cancel := context.WithTimeout(ctx, backPatience)
+	defer cancel()
+	s, err := openStream(ctx, l.s.Conn(), n.back.id)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = s.ResetWithError(codeStopped) })
+	defer stop()
+	if _, err := s.Write(seal(begin(kindDialBack))); err != nil {
+		return nil, err
+	}
+	k, b, err := newFrameReader(s, nil).next()
+	if err == nil && k != kindDialedBack {
+		err = malformed("kind %d as an answer", k)
+	}
+	var tried []BackTry
+	if err == nil {
+		tried, err = decodeDialedBack(b)
+	}
+	if err != nil {
+		_ = s.Reset()
+		return nil, err
+	}
+	return tried, s.Close()
+}
+
+// backError says why a peer didn't answer.
+func backError(err error) string {
+	var reset *network.StreamError
+	switch {
+	case wasRefused(err):
+		return "its version cannot dial back"
+	case errors.As(err, &reset) && reset.ErrorCode == codeBusy:
+		return "it was asked a moment ago, or is busy"
+	case errors.Is(err, errMalformed), errors.Is(err, errFrameTooLarge):
+		return "its answer makes no sense"
+	}
+	return "it did not answer in time"
+}
+
+// reaches are the outcomes in the order of their numbers on the wire; 0 is none of them.
+var reaches = []Reach{ReachAnswered, ReachSilent, ReachRefused, ReachOther}
+
+func encodeDialedBack(tried []BackTry) []byte {
+	b := append(begin(kindDialedBack), byte(len(tried)))
+	for _, t := range tried {
+		b = appendText(b, t.At)
+		b = append(b, byte(slices.Index(reaches, t.QUIC)+1), byte(slices.Index(reaches, t.TCP)+1))
+	}
+	return seal(b)
+}
+
+func decodeDialedBack(b []byte) ([]BackTry, error) {
+	p := parser{b: b}
+	n := int(p.u8())
+	if n > maxBackTries {
+		return nil, malformed("%d endpoints, at most %d", n, maxBackTries)
+	}
+	var out []BackTry
+	for range n {
+		t := BackTry{At: p.text(), QUIC: p.reach(), TCP: p.reach()}
+		if p.err != nil {
+			break
+		}
+		if _, err := dialAddrs(t.At); err != nil {
+			return nil, malformed("%v", err)
+		}
+		out = append(out, t)
+	}
+	if err := p.done(); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (p *parser) reach() Reach {
+	n := int(p.u8())
+	if p.err == nil && (n < 1 || n > len(reaches)) {
+		p.err = malformed("outcome %d", n)
+	}
+	if p.err != nil {
+		return ""
+	}
+	return reaches[n-1]
+}
