@@ -69,6 +69,7 @@ var only = []struct {
 	{"k8s.io/cli-runtime", []string{"internal/kube", "cmd/mesh"}},
 	{"k8s.io/apimachinery/pkg/labels", []string{"internal/kube", "internal/config"}}, // reads label selectors
 	{"k8s.io/apimachinery", []string{"internal/kube", "cmd/mesh", "e2e"}},
+	{"k8s.io/cri-streaming", []string{"internal/meshtest/kubetest"}}, // the kubelet's half of a port-forward
 	{"k8s.io", []string{"internal/kube", "e2e"}},
 	{"go.etcd.io/bbolt", []string{"internal/store"}},
 }

@@ -11,6 +11,9 @@
 //		...
 //	}
 //
+// With the option [Pods] a server reaches pods that a test makes out of processes of this machine, [Server.StandIn]: by
+// port-forward and by pods/proxy, through the code that kubelets have for it.
+//
 // A test that kills a server, or goes back to a snapshot of it, takes one of its own with [Start].
 //
 // The servers listen on loopback only. Their ports are held by the test process from start to end, so that nobody else

@@ -10,6 +10,7 @@ type config struct {
 	flags []string
 	users []user
 	audit bool
+	pods  bool
 }
 
 // Name gives the cluster a name, which is also the context's in kubeconfig files. Default: kubetest.

@@ -50,6 +50,7 @@ type Server struct {
 	etcdPort *port
 	peerPort *port // of etcd, where nobody calls
 	programs map[string]string
+	network  *network // nil: it reaches no pods
 
 	mu   sync.Mutex // held while servers begin and end
 	etcd *process   // nil while it is dead
@@ -114,6 +115,13 @@ func (s *Server) prepare() (err error) {
 			return err
 		}
 		s.config.flags = append([]string{"--audit-log-path", s.AuditLog, "--audit-policy-file", policy}, s.config.flags...)
+	}
+	if s.config.pods {
+		flag, err := s.startNetwork()
+		if err != nil {
+			return err
+		}
+		s.config.flags = append([]string{flag}, s.config.flags...)
 	}
 	authority := x509.NewCertPool()
 	authority.AppendCertsFromPEM(s.CAData)
@@ -322,6 +330,10 @@ func (s *Server) Close() {
 	defer s.mu.Unlock()
 	s.killAPI()
 	s.killEtcd()
+	if s.network != nil {
+		s.network.close()
+		s.network = nil
+	}
 	for _, p := range []**port{&s.apiPort, &s.etcdPort, &s.peerPort} {
 		if *p != nil {
 			(*p).close()
