@@ -59,6 +59,7 @@ type running struct {
 	node       *node.Node // set when built is closed
 	built      chan struct{}
 	admin      *admin.Server
+	notices    admin.Notices
 	begun      time.Time
 
 	members members
@@ -205,7 +206,7 @@ func (r *running) build() (err error) {
 	}
 	ac := admin.Config{
 		HTTPAddress: r.cfg.HTTPBindAddress.String(), HTTPPort: int(r.cfg.HTTPBindPort), StrictPort: r.strictPort,
-		DataDir: r.dataDir(), Checks: r.checks(), Debug: r.debug(), Registry: r.registry, Log: r.logs.For(logging.HTTP),
+		DataDir: r.dataDir(), Checks: r.checks(), Debug: r.debug(), Registry: r.registry, Notices: &r.notices, Log: r.logs.For(logging.HTTP),
 	}
 	if path, ok := strings.CutPrefix(r.cfg.API.Listen, "unix:"); ok {
 		ac.Socket = r.e.path(path)

@@ -91,6 +91,8 @@ type api struct {
 	inspector func() *Inspector // nil pointer until the node has started
 	log       *slog.Logger
 	debug     Debug
+	hub       *hub
+	ending    <-chan struct{} // closed when the server is to stop
 }
 
 // handler adds the API to the public endpoints. Only on the socket, which is this user's, may Secrets leave.
@@ -101,7 +103,7 @@ func (a *api) handler(public http.Handler, onSocket bool) http.Handler {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			node := a.inspector()
 			if node == nil {
-				writeError(w, &Error{Code: CodeStarting, Message: "the node is still starting", Next: []string{"mesh status --wait"}})
+				writeError(w, errStarting())
 				return
 			}
 			answer, err := f(r, *node)
@@ -123,6 +125,11 @@ func (a *api) handler(public http.Handler, onSocket bool) http.Handler {
 	}
 	handle("GET /api/v1/status", a.status)
 	handle("GET /api/v1/peers", a.peers)
+	mux.HandleFunc("GET "+eventsPath, a.events)
+	handle("GET /api/v1/topology", a.topology)
+	handle("GET /api/v1/content/{key...}", func(r *http.Request, node Inspector) (any, error) {
+		return a.content(r, node, onSocket)
+	})
 	handle("GET /api/v1/held", a.held)
 	handle("GET /api/v1/resources", a.resources)
 	handle("GET /api/v1/resources/{key...}", a.resource)
@@ -145,6 +152,10 @@ func (a *api) handler(public http.Handler, onSocket bool) http.Handler {
 		writeError(w, &Error{Code: CodeNotFound, Message: "no such endpoint", Cause: r.Method + " is not known for this path"})
 	})
 	return mux
+}
+
+func errStarting() *Error {
+	return &Error{Code: CodeStarting, Message: "the node is still starting", Next: []string{"mesh status --wait"}}
 }
 
 func (a *api) status(r *http.Request, node Inspector) (any, error) {

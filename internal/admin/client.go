@@ -196,6 +196,16 @@ func (c *Client) getJSON(ctx context.Context, path string, q url.Values, into an
 
 // do sends one request and reads its answer; read sees the body of a 200 only.
 func (c *Client) do(ctx context.Context, method, path string, q url.Values, body []byte, read func(io.Reader) error) error {
+	return c.open(ctx, method, path, q, body, func(r io.Reader) error {
+		if err := read(io.LimitReader(r, maxAnswer)); err != nil {
+			return fmt.Errorf("its answer cannot be read: %w", err)
+		}
+		return nil
+	})
+}
+
+// open is do for answers of any length. An error of read says what is wrong with the node.
+func (c *Client) open(ctx context.Context, method, path string, q url.Values, body []byte, read func(io.Reader) error) error {
 	target := c.base + path
 	if len(q) > 0 {
 		target += "?" + q.Encode()
@@ -219,21 +229,20 @@ func (c *Client) do(ctx context.Context, method, path string, q url.Values, body
 		return &UnreachableError{c.addr, err}
 	}
 	defer resp.Body.Close()
-	answer := io.LimitReader(resp.Body, maxAnswer)
 	if resp.StatusCode != http.StatusOK {
 		var refusal struct {
 			Error *Error `json:"error"`
 		}
-		if json.NewDecoder(answer).Decode(&refusal) == nil && refusal.Error != nil {
+		if json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&refusal) == nil && refusal.Error != nil {
 			return refusal.Error
 		}
 		return &UnreachableError{c.addr, fmt.Errorf("it answered %s, not as a mesh node does", resp.Status)}
 	}
-	if err := read(answer); err != nil {
+	if err := read(resp.Body); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return &UnreachableError{c.addr, fmt.Errorf("its answer cannot be read: %w", err)}
+		return &UnreachableError{c.addr, err}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/operation"
 	"dcp.hiro.io/mesh/internal/oplog"
+	"dcp.hiro.io/mesh/internal/replica"
 )
 
 const network = mesh.NetworkID("default")
@@ -36,6 +38,7 @@ type fakeNode struct {
 	lost []oplog.LostEntry
 
 	adopt   func(ctx context.Context, key mesh.ObjectKey, dryRun bool) (mesh.Adoption, error)
+	changes func(since uint64, limit int) replica.Changes
 	status  func(ctx context.Context) (mesh.Status, error)
 	digests []mesh.Hash // accepted
 	asked   []admin.InviteRequest
@@ -47,7 +50,7 @@ func newFakeNode(t testing.TB) *fakeNode {
 	t.Helper()
 	var seed [keys.SeedSize]byte
 	seed[0] = 7
-	f := &fakeNode{key: keys.FromSeed(seed)}
+	f := &fakeNode{key: keys.FromSeed(seed), changes: func(since uint64, _ int) replica.Changes { return replica.Changes{Revision: since, Newest: since} }}
 	entries := []event.Entry{
 		{Kind: event.EntryLive, Object: configKey, Payload: []byte(`{"data":{"a":"1"}}`), Version: 1, Epoch: 1, Birth: 1},
 		{Kind: event.EntryLive, Object: secretKey, Payload: []byte(`{"data":{"p":"aHVudGVyMg=="}}`), Version: 2, Epoch: 1, Birth: 2},
@@ -166,6 +169,20 @@ func (f *fakeNode) Resource(_ context.Context, key mesh.ObjectKey) (mesh.Resourc
 
 func (f *fakeNode) Trace(_ context.Context, key mesh.ObjectKey) (mesh.Trace, error) {
 	return mesh.Trace{Resource: mesh.Resource{Object: key.String()}, Steps: []mesh.TraceStep{{Name: "owner", Status: mesh.CheckOK, Message: "east states it"}}}, nil
+}
+
+func (f *fakeNode) Changes(_ context.Context, since uint64, limit int) (replica.Changes, error) {
+	return f.changes(since, limit), nil
+}
+
+func (f *fakeNode) Topology(context.Context) (mesh.Topology, error) {
+	rtt := 0.018
+	return mesh.Topology{Self: "east", Links: []mesh.Link{{From: "east", To: "west", State: mesh.Ready, Direct: true, RTTSeconds: &rtt}}}, nil
+}
+
+func (f *fakeNode) Content(_ context.Context, key mesh.ObjectKey, zone mesh.Zone) (admin.Claimed, bool, error) {
+	payload := map[mesh.ObjectKey]string{configKey: `{"data":{"a":"2"}}`, secretKey: `{"data":{"p":"aHVudGVyMg=="}}`}[key]
+	return admin.Claimed{Object: key, Zone: cmp.Or(zone, "east"), Payload: []byte(payload)}, payload != "" && (zone == "" || zone == "east"), nil
 }
 
 func (f *fakeNode) Held(context.Context) ([]mesh.HeldDeletes, error) {

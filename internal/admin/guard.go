@@ -8,13 +8,24 @@ import (
 	"strings"
 )
 
+// busy holds one token for each API request, and for each stream, that is under way. Nobody waits for one.
+type busy struct{ requests, streams chan struct{} }
+
+func newBusy() busy {
+	return busy{make(chan struct{}, MaxConcurrent), make(chan struct{}, MaxStreams)}
+}
+
 // guard bounds the number of requests under way and the size of their bodies, and takes JSON only: a POST
 // of another type is what a form on some web page could send without asking.
-func guard(busy chan struct{}, next http.Handler) http.Handler {
+func guard(under busy, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		room := under.requests
+		if isStream(r) {
+			room = under.streams
+		}
 		select {
-		case busy <- struct{}{}:
-			defer func() { <-busy }()
+		case room <- struct{}{}:
+			defer func() { <-room }()
 		default:
 			w.Header().Set("Retry-After", "1")
 			writeError(w, &Error{Code: CodeStarting, Message: "the node is busy", Cause: "too many requests at once"})

@@ -6,6 +6,7 @@ import (
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/oplog"
+	"dcp.hiro.io/mesh/internal/replica"
 )
 
 // LogReader is what reading logs needs. A live node has it, a Client, and the store of a stopped node.
@@ -31,6 +32,13 @@ type Inspector interface {
 	Resource(ctx context.Context, key mesh.ObjectKey) (mesh.Resource, bool, error)
 	// Trace tells the way of one object, known or not.
 	Trace(ctx context.Context, key mesh.ObjectKey) (mesh.Trace, error)
+	// Changes tells what became of objects since a revision, at most limit of them.
+	Changes(ctx context.Context, since uint64, limit int) (replica.Changes, error)
+	// Content returns what a zone states about an object; an empty zone stands for its owner. False if there is no
+	// such claim.
+	Content(ctx context.Context, key mesh.ObjectKey, zone mesh.Zone) (Claimed, bool, error)
+	// Topology tells how this node sees the others, and what they say about each other.
+	Topology(ctx context.Context) (mesh.Topology, error)
 	// Held lists the deletions that are held back, by zone.
 	Held(ctx context.Context) ([]mesh.HeldDeletes, error)
 

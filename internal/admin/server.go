@@ -46,6 +46,7 @@ type Config struct {
 	Checks   []Check
 	Debug    Debug
 	Registry *prometheus.Registry // what /metrics shows
+	Notices  *Notices             // what the stream tells beside the state; nil: nothing
 	Log      *slog.Logger
 }
 
@@ -173,12 +174,14 @@ func (s *Server) Run(ctx context.Context) error {
 		ErrorHandling:       promhttp.ContinueOnError,
 		Timeout:             answerWithin,
 	}))
-	busy := make(chan struct{}, MaxConcurrent) // one token per API request under way; never waited for
-	api := &api{inspector: s.inspector.Load, log: s.cfg.Log, debug: s.cfg.Debug}
+	group, ctx := errgroup.WithContext(ctx)
+	hub := newHub(s.inspector.Load, s.cfg.Notices, s.cfg.Log)
+	group.Go(func() error { return hub.run(ctx) })
+	api := &api{inspector: s.inspector.Load, log: s.cfg.Log, debug: s.cfg.Debug, hub: hub, ending: ctx.Done()}
+	busy := newBusy()
 	onSocket := guard(busy, api.handler(public, true))
 	onTCP := guard(busy, checkHost(s.cfg.APIListen, api.handler(public, false)))
 
-	group, ctx := errgroup.WithContext(ctx)
 	s.serve(ctx, group, s.http, public)
 	s.serve(ctx, group, s.socket, onSocket)
 	if s.tcp != nil {
@@ -189,7 +192,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 func (s *Server) serve(ctx context.Context, group *errgroup.Group, l net.Listener, h http.Handler) {
 	server := &http.Server{
-		Handler:           http.TimeoutHandler(h, answerWithin, ""),
+		Handler:           within(answerWithin, h),
 		MaxHeaderBytes:    maxHeader,
 		ReadHeaderTimeout: readHeader,
 		ReadTimeout:       readAll,

@@ -51,7 +51,7 @@ func sampleBeat() *heartbeat {
 	_, inst := sampleLog()
 	return &heartbeat{Key: testKey(1).Public(), Network: "n", Instance: inst, Run: runID{0xaa}, Life: 1, Started: 2, Counter: 3, Clock: -4,
 		Next: 5, Head: fill(0x55), Digest: fill(0x66), Version: "1.0", Addresses: []string{"h:1"},
-		View:   []sight{{"west", mesh.NotReady, false, 7}, {"north", mesh.Ready, true, 8}},
+		View:   []sight{{"west", mesh.NotReady, false, 0, 7}, {"north", mesh.Ready, true, 19, 8}},
 		Echoes: []echo{{testKey(2).Public(), runID{0xbb}, 9}}}
 }
 
@@ -154,7 +154,7 @@ func TestEveryKindHasACapAndFits(t *testing.T) {
 	full := sampleBeat()
 	full.Network, full.Version = mesh.NetworkID(strings.Repeat("n", mesh.MaxNetworkID)), strings.Repeat("v", 64)
 	full.Addresses = slicesOf(maxBeatAddresses, strings.Repeat("a", maxText))
-	full.View = slicesOf(maxBeatView, sight{mesh.Zone(strings.Repeat("z", 63)), mesh.Ready, true, 1})
+	full.View = slicesOf(maxBeatView, sight{mesh.Zone(strings.Repeat("z", 63)), mesh.Ready, true, 1, 1})
 	full.Echoes = slicesOf(maxBeatEchoes, full.Echoes[0])
 	if n := len(encodeHeartbeat(full, testKey(1))); n-4 > maxBeat {
 		t.Errorf("the largest heartbeat has %d bytes, more than %d", n, maxBeat)

@@ -105,7 +105,8 @@
 //	24 Heartbeat    signature (64) over "mesh heartbeat v1" and what follows: key (32), text network,
 //	                text zone, u64 incarnation, run id (16), u64 life, u64 process start, u64 counter,
 //	                i64 clock (Unix us), u32 next and head (32) of the own log, digest of the Have (32),
-//	                text version, u8 n, n x text address, u8 n, n x (text zone, u8 state, u64 counter),
+//	                text version, u8 n, n x text address, u8 n, n x (text zone, u8 state,
+//	                if state & 128: u16 round trip (ms, 0: not measured), u64 counter),
 //	                u8 n, n x echo (key (32), run id (16), u64 counter)
 //	25 Ping         u64 id
 //	26 Pong         u64 id, i64 clock (Unix us)

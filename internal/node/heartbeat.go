@@ -2,6 +2,8 @@ package node
 
 import (
 	"fmt"
+	"math"
+	"time"
 
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
@@ -44,7 +46,13 @@ type sight struct {
 	Zone    mesh.Zone
 	State   mesh.PeerState
 	Direct  bool   // over a direct connection
+	RTT     uint16 // of that connection, in milliseconds; 0: not measured, or not direct
 	Counter uint64 // newest heard of it
+}
+
+// milliseconds rounds a round trip up, so that one that was measured is never 0.
+func milliseconds(d time.Duration) uint16 {
+	return uint16(min((d+time.Millisecond-1)/time.Millisecond, math.MaxUint16))
 }
 
 // echo repeats the newest counter that the sender heard of a process.
@@ -93,7 +101,11 @@ func appendHeartbeat(b []byte, h *heartbeat) []byte {
 		if s.Direct {
 			state |= directSight
 		}
-		b = be.AppendUint64(append(appendText(b, string(s.Zone)), state), s.Counter)
+		b = append(appendText(b, string(s.Zone)), state)
+		if s.Direct {
+			b = be.AppendUint16(b, s.RTT)
+		}
+		b = be.AppendUint64(b, s.Counter)
 	}
 	b = append(b, byte(len(h.Echoes)))
 	for _, e := range h.Echoes {
@@ -157,6 +169,9 @@ func (p *parser) sight() (s sight) {
 	s.State, s.Direct = statesByNumber[n&^directSight], n&directSight != 0
 	if s.State == "" && p.err == nil {
 		p.err = malformed("peer state %d", n)
+	}
+	if s.Direct {
+		s.RTT = p.u16()
 	}
 	s.Counter = p.u64()
 	return s

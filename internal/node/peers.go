@@ -38,7 +38,7 @@ type peerEntry struct {
 	tx, rx    uint64 // of links that have ended
 	hello     *hello
 	beat      *heartbeat // newest one that was fresh
-	sights    map[mesh.Zone]bool
+	sights    map[mesh.Zone]seen
 	offset    time.Duration
 	measured  bool // offset was
 	stop      context.CancelFunc
@@ -183,7 +183,7 @@ func (p *peerEntry) linked() bool {
 func (p *peerEntry) sees(z mesh.Zone) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.sights[z]
+	return p.sights[z].Direct
 }
 
 // registry is the table of admitted keys.

@@ -169,7 +169,11 @@ func sightsOf(peers []membership.Peer) []sight {
 			zone = m.Named
 		}
 		if zone != "" {
-			out = append(out, sight{zone, m.State, m.Linked && m.State == mesh.Ready, m.Counter})
+			s := sight{Zone: zone, State: m.State, Direct: m.Linked && m.State == mesh.Ready, Counter: m.Counter}
+			if s.Direct {
+				s.RTT = milliseconds(m.RTT)
+			}
+			out = append(out, s)
 		}
 	}
 	slices.SortStableFunc(out, func(a, b sight) int {
@@ -288,10 +292,7 @@ func (n *Node) noteHeartbeat(h *heartbeat) {
 	defer p.mu.Unlock()
 	p.beat = h
 	p.lastSeen = n.cfg.Now()
-	p.sights = make(map[mesh.Zone]bool, len(h.View))
-	for _, s := range h.View {
-		p.sights[s.Zone] = s.Direct
-	}
+	p.looksAt(h.View, p.lastSeen)
 }
 
 // conflict acts on two live processes with one key. Ours stops signing if it is the higher one and the other

@@ -102,6 +102,7 @@ type Replica struct {
 
 	objects map[mesh.ObjectKey]*object
 	counts  counts
+	revs    revisions
 
 	start   startState
 	wit     witnessState

@@ -48,6 +48,7 @@ func (r *Replica) Step(now time.Time, inputs ...Input) (Effects, error) {
 	}
 	r.housekeep()
 	r.settleAll()
+	r.revs.steps++
 	return r.finish()
 }
 
@@ -155,6 +156,8 @@ func (r *Replica) settleAll() {
 		o.dirty = false
 		r.settle(o)
 		r.reclassify(o)
+		r.revs.last++
+		o.revision = r.revs.last
 		r.forgetIfEmpty(o)
 	}
 }

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+
+	"dcp.hiro.io/mesh/internal/admin"
+	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/replica"
+)
+
+// This file answers those who watch the node.
+
+func (i *inspector) Changes(ctx context.Context, since uint64, limit int) (replica.Changes, error) {
+	var out replica.Changes
+	if err := i.node.Inspect(ctx, func(r *replica.Replica) { out = r.Changes(since, limit) }); err != nil {
+		return replica.Changes{}, err
+	}
+	return out, nil
+}
+
+func (i *inspector) Topology(ctx context.Context) (mesh.Topology, error) { return i.node.Topology(ctx) }
+
+func (i *inspector) Content(ctx context.Context, key mesh.ObjectKey, zone mesh.Zone) (admin.Claimed, bool, error) {
+	var found mesh.ObjectKey
+	var res mesh.Resource
+	err := i.node.Inspect(ctx, func(r *replica.Replica) {
+		found = r.Resolve(key)
+		res, _ = r.Resource(found)
+	})
+	if err != nil {
+		return admin.Claimed{}, false, err
+	}
+	if zone == "" {
+		zone = res.Owner
+	}
+	payload, err := i.store.Payload(mesh.ClaimRef{Object: found, Zone: zone})
+	return admin.Claimed{Object: found, Zone: zone, Payload: payload}, len(payload) > 0, err
+}
+
+func (s *standby) Changes(context.Context, uint64, int) (replica.Changes, error) {
+	return replica.Changes{}, s.refuse()
+}
+
+func (s *standby) Topology(context.Context) (mesh.Topology, error) {
+	return mesh.Topology{}, s.refuse()
+}
+
+func (s *standby) Content(context.Context, mesh.ObjectKey, mesh.Zone) (admin.Claimed, bool, error) {
+	return admin.Claimed{}, false, s.refuse()
+}
