@@ -66,11 +66,10 @@ func newCanvas(width, height int) *canvas {
 func (c *canvas) part(r rect) *canvas {
 	x0, y0 := min(max(r.x, 0), c.width), min(max(r.y, 0), c.height)
 	x1, y1 := min(max(r.x+r.w, x0), c.width), min(max(r.y+r.h, y0), c.height)
-	p := &canvas{width: x1 - x0, height: y1 - y0, stride: c.stride}
-	if p.width > 0 && p.height > 0 {
-		p.cells = c.cells[y0*c.stride+x0 : (y1-1)*c.stride+x1]
+	if x0 == x1 || y0 == y1 {
+		return &canvas{}
 	}
-	return p
+	return &canvas{width: x1 - x0, height: y1 - y0, stride: c.stride, cells: c.cells[y0*c.stride+x0 : (y1-1)*c.stride+x1]}
 }
 
 // clear makes every cell a space.
