@@ -76,7 +76,7 @@ func newFakeNode(t *testing.T) *fakeNode {
 		Listen: []string{"udp/9102 quic", "tcp/9102", "http/3000"}, Ready: true,
 		Peers:       mesh.PeerCounts{Total: 3, Ready: 1, NotReady: 1, Unavailable: 1},
 		Replication: []mesh.Replication{{Zone: "south", Announced: 412, Applied: 400, LagOperations: 12, LagSeconds: 3.1}, {Zone: "west", Announced: 9, Applied: 9}},
-		Resources:   mesh.Resources{Live: 57, Tombstones: 2, DeletesHeld: 2},
+		Resources:   mesh.Resources{Live: 57, Tombstones: 2, DeletesHeld: 2, Kinds: 1, Namespaces: 1},
 		Cluster: mesh.ClusterStatus{Kind: "folder", Location: "/srv/east", Connected: true, LastWrite: before(2 * time.Second), Problems: []mesh.Problem{
 			{File: "local/app.yaml", Line: 7, Reason: "Invalid", Text: "did not find expected key", Since: *before(time.Minute)},
 			{Object: "ConfigMap/default/app", File: "local/copy.yaml", Line: 1, Reason: "Duplicate", Text: "local/app2.yaml defines it too and counts", Since: *before(time.Minute)},

@@ -40,10 +40,10 @@ func statusText(e *env, s mesh.Status, peers []mesh.Peer) string {
 	t.peers(s, peers)
 	t.replication(s)
 	r := s.Resources
-	t.line("resources", fmt.Sprintf("%d live", r.Live), stylePlain, counts(
-		count{r.Tombstones, "tombstone", true}, count{r.Contested, "contested", false},
-		count{r.Rejected, "rejected", false}, count{r.DeletesHeld, "delete", true}, count{r.Unmanaged, "unmanaged", false},
-		count{r.NotAllowed, "not allowed", false})...)
+	t.line("resources", fmt.Sprintf("%d live", r.Live), stylePlain, strings.Join(counts(
+		count{r.Tombstones, "tombstone", true}, count{r.Contested, "contested", false}, count{r.DeletesHeld, "delete", true},
+		count{r.Rejected, "rejected", false}, count{r.Unmanaged, "unmanaged", false},
+		count{r.NotAllowed, "not allowed", false}), ", ")+where(r))
 	t.cluster(s.Cluster)
 	t.health(s.Findings)
 	return t.b.String()
@@ -164,11 +164,22 @@ type count struct {
 	plurals bool
 }
 
-// counts says the first two and whatever is not zero of the others.
+// where says over how many kinds and namespaces live objects are spread.
+func where(r mesh.Resources) string {
+	switch {
+	case r.Kinds == 0:
+		return ""
+	case r.Namespaces == 0:
+		return "; " + plural(r.Kinds, "kind")
+	}
+	return "; " + plural(r.Kinds, "kind") + " in " + plural(r.Namespaces, "namespace")
+}
+
+// counts says the first three and whatever is not zero of the others.
 func counts(all ...count) []string {
 	var out []string
 	for i, c := range all {
-		if c.n == 0 && i > 1 {
+		if c.n == 0 && i > 2 {
 			continue
 		}
 		word := fmt.Sprintf("%d %s", c.n, c.word)

@@ -77,6 +77,8 @@ type Resources struct {
 	DeletesHeld int `json:"deletesHeld"`
 	Unmanaged   int `json:"unmanaged"`
 	NotAllowed  int `json:"notAllowed"` // kept from flowing by nodes[].allow or mesh.resources
+	Kinds       int `json:"kinds"`      // of the live ones
+	Namespaces  int `json:"namespaces"` // of the live ones; objects without a namespace are in none
 }
 
 // ClusterStatus describes the place where objects live.

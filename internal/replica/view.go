@@ -31,9 +31,32 @@ type counts struct {
 	by      [7]int
 	unacked bool // a tombstone of another zone arrived since our last acknowledgement
 	own     mesh.Zone
+
+	kinds      map[kind]int   // live objects, by kind
+	namespaces map[string]int // live objects, by namespace; those of the cluster as a whole are in none
 }
 
-func newCounts(own mesh.Zone) counts { return counts{own: own, placed: make(map[mesh.Zone]int)} }
+// kind is what objects are, whatever their version.
+type kind struct{ group, name string }
+
+func newCounts(own mesh.Zone) counts {
+	return counts{own: own, placed: map[mesh.Zone]int{}, kinds: map[kind]int{}, namespaces: map[string]int{}}
+}
+
+// live counts an object that became live (1) or is so no more (-1).
+func (c *counts) live(k mesh.ObjectKey, n int) {
+	bump(c.kinds, kind{k.Group, k.Kind}, n)
+	if k.Namespace != "" {
+		bump(c.namespaces, k.Namespace, n)
+	}
+}
+
+// bump keeps no zeros.
+func bump[K comparable](m map[K]int, k K, n int) {
+	if m[k] += n; m[k] == 0 {
+		delete(m, k)
+	}
+}
 
 // replicaCount is 1 for a replica that stands in the cluster and counts for the brake.
 func replicaCount(p *oplog.Placed) int {
@@ -100,6 +123,13 @@ func (r *Replica) reclassify(o *object) {
 			r.counts.by[i]--
 		}
 	}
+	if live := c & classLive; live != o.class&classLive {
+		if live != 0 {
+			r.counts.live(o.key, 1)
+		} else {
+			r.counts.live(o.key, -1)
+		}
+	}
 	o.class = c
 	r.counts.held = r.counts.by[4]
 }
@@ -115,7 +145,7 @@ func (r *Replica) Counts() mesh.Resources {
 	return mesh.Resources{
 		Tombstones: r.counts.by[0], Live: r.counts.by[1], Contested: r.counts.by[2],
 		Rejected: r.counts.by[3], DeletesHeld: held, Unmanaged: r.counts.by[5],
-		NotAllowed: r.counts.by[6],
+		NotAllowed: r.counts.by[6], Kinds: len(r.counts.kinds), Namespaces: len(r.counts.namespaces),
 	}
 }
 
