@@ -112,7 +112,7 @@ Data goes to stdout, everything else to stderr. -q leaves out notes; warnings an
 
 Tables have one row per thing and no spaces inside a cell, so that awk reads them; "-" stands for no value. Piped output is never shortened or coloured. -o wide adds columns, -o name prints names alone, --no-headers leaves out the first line.
 
--o json and -o yaml print one document with apiVersion mesh.dcp.hiro.io/v1 and kind. Fields are only ever added. No value is null; times are RFC 3339 in UTC; durations are numbers with the unit in the name, such as rttSeconds. With -o json an error on stderr is {"error":{"code","message","cause","next","docs"}}. docs/schema has a JSON Schema for each kind.
+-o json and -o yaml print one document with apiVersion mesh.dcp.hiro.io/v1 and kind. Fields are only ever added. What has no value is null; times are RFC 3339 in UTC; durations are numbers with the unit in the name, such as rttSeconds. With -o json an error on stderr is {"error":{"code","message","cause","next","docs"}}. docs/schema has a JSON Schema for each kind.
 
 Lists take the templates of kubectl too, applied to that document; what is asked for by one NAME is a document of its own, and with --watch so is each change, with -o json in one line:
   -o jsonpath='{.items[*].name}' or jsonpath-as-json=

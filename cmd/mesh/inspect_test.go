@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,12 @@ func TestStatusTranscript(t *testing.T) {
 	node.status.Resources = mesh.Resources{}
 	node.mu.Unlock()
 	transcript(t, "status-alone", dir, "status", "status --wait", "peers", "peers -o json")
+}
+
+func TestVersionTranscript(t *testing.T) {
+	t.Parallel()
+	transcriptOf(t, "version", serveFake(t, newFakeNode(t)), strings.NewReplacer(runtime.Version(), "GO"), "version", "version --client", "version --short", "version -o json",
+		"version --client -o yaml", "version --node unix:/x", "version --short -o yaml")
 }
 
 func TestStatusOfStandby(t *testing.T) {

@@ -44,6 +44,10 @@ func verifyLogs(c *cobra.Command, e *env, src logSource, format string, args []s
 			return err
 		}
 	}
+	width := minZone
+	for _, l := range logs {
+		width = max(width, len(l.Zone))
+	}
 	var results []*admin.Verification
 	faulty := 0
 	for _, l := range logs {
@@ -56,7 +60,7 @@ func verifyLogs(c *cobra.Command, e *env, src logSource, format string, args []s
 		}
 		results = append(results, v)
 		if format == formatText {
-			if err := printVerification(e, v); err != nil {
+			if err := printVerification(e, v, width); err != nil {
 				return err
 			}
 		}
@@ -76,9 +80,15 @@ func verifyLogs(c *cobra.Command, e *env, src logSource, format string, args []s
 	return nil
 }
 
+// The widths of the columns that mesh log verify prints, where nothing is wider: lines come one by one.
+const (
+	minZone  = 5
+	minRange = len("1800-1842")
+)
+
 // printVerification prints a line per log, or one per fault.
-func printVerification(e *env, v *admin.Verification) error {
-	zone := oneLine(string(v.Zone))
+func printVerification(e *env, v *admin.Verification, width int) error {
+	zone := fmt.Sprintf("%-*s", width, oneLine(string(v.Zone)))
 	if len(v.Faults) == 0 {
 		held := "nothing held"
 		where := noValue
@@ -89,15 +99,15 @@ func printVerification(e *env, v *admin.Verification) error {
 		if v.Withheld > 0 {
 			held += fmt.Sprintf("; %s with Secrets not at hand", plural(int(v.Withheld), "body"))
 		}
-		return e.printf("%s    %-6s %s  %s\n", e.paint(e.stdout, "ok", styleOK), zone, where, held)
+		return e.printf("%s    %s  %-*s  %s\n", e.paint(e.stdout, "ok", styleOK), zone, minRange, where, held)
 	}
 	for _, f := range v.Faults {
-		if err := e.printf("%s  %-6s %d  %s\n", e.paint(e.stdout, "FAIL", styleBad), zone, f.Seq, oneLine(f.Text)); err != nil {
+		if err := e.printf("%s  %s  %-*d  %s\n", e.paint(e.stdout, "FAIL", styleBad), zone, minRange, f.Seq, oneLine(f.Text)); err != nil {
 			return err
 		}
 	}
 	if v.Truncated {
-		return e.printf("%s  %-6s and more\n", e.paint(e.stdout, "FAIL", styleBad), zone)
+		return e.printf("%s  %s  and more\n", e.paint(e.stdout, "FAIL", styleBad), zone)
 	}
 	return nil
 }

@@ -29,6 +29,8 @@ func newRootCmd(e *env) *cobra.Command {
 	addGlobalFlags(e, root.PersistentFlags())
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _ = e.printf("%s", helpText(c)) })
 
+	root.Flags().Bool("version", false, "print the version, as mesh version --client does")
+
 	root.AddCommand(commands(e)...)
 	root.SetHelpCommand(find(root, "help"))
 	_ = root.RegisterFlagCompletionFunc("color", completeValues("auto", "always", "never"))
@@ -67,9 +69,17 @@ func runGroup(e *env) func(*cobra.Command, []string) error {
 			return unknownCommand(c, args[0])
 		case c.HasParent():
 			return c.Help()
+		case isSet(c, "version"):
+			return printVersion(e, describeVersion(), formatText, false)
 		}
 		return e.printf("%s", overview(c))
 	}
+}
+
+// isSet reports whether a flag for yes or no says yes.
+func isSet(c *cobra.Command, flag string) bool {
+	on, err := c.Flags().GetBool(flag)
+	return err == nil && on
 }
 
 // unknownCommand refuses a name that c has no command for.
