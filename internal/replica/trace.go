@@ -190,7 +190,7 @@ func (r *Replica) traceLog(win *mesh.Claim) mesh.TraceStep {
 	s.Message = fmt.Sprintf("operation %d of %s's log of %s, signed by key %s", win.At.Seq, win.Zone, began, win.At.Log.Author.Short())
 	verify := []string{"mesh log verify " + string(win.Zone)}
 	l := r.logs[win.At.Log]
-	gone, expelled := r.trust.view.Expelled(win.At.Log.Author)
+	_, expelled := r.trust.view.Expelled(win.At.Log.Author)
 	switch {
 	case r.void(win.At) && l != nil && l.Frozen:
 		s.Status, s.Reason, s.Next = mesh.CheckWarn, traceVoid, verify
@@ -202,7 +202,7 @@ func (r *Replica) traceLog(win *mesh.Claim) mesh.TraceStep {
 	case l != nil && l.Frozen:
 		s.Status, s.Reason, s.Next = mesh.CheckWarn, string(Forked), verify
 		s.Message += "; this log is frozen, for its key signed two histories: what was said later is not taken"
-	case expelled && gone.Zone == win.Zone && win.Kind == mesh.Live:
+	case expelled && win.Kind == mesh.Live:
 		s.Status, s.Reason = mesh.CheckWarn, string(Removed)
 		s.Message += "; that key doesn't speak for " + string(win.Zone) + " any more, and no other one has stated it since"
 		s.Next = []string{"mesh adopt " + win.Object.String()}
