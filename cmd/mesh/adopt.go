@@ -24,6 +24,7 @@ func newAdoptCmd(e *env) *cobra.Command {
 		Args:        takesArgs(1, 1),
 	}
 	node := addNodeFlags(c)
+	c.ValidArgsFunction = only(1, node.completeObjects(e))
 	yes := c.Flags().BoolP("yes", "y", false, "do not ask")
 	dryRun := c.Flags().Bool("dry-run", false, "only show what is there")
 	c.RunE = func(c *cobra.Command, args []string) error {

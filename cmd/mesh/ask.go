@@ -32,6 +32,7 @@ func addNodeFlags(c *cobra.Command) *nodeFlags {
 	f := new(nodeFlags)
 	c.Flags().StringVarP(&f.config, "config", "c", "", "the config `FILE` of the node to ask")
 	c.Flags().StringVar(&f.dataDir, "data-dir", "", "the data `DIR` of the node to ask")
+	_ = c.RegisterFlagCompletionFunc("config", completeFiles("yaml", "yml"))
 	groupFlags(c, "which node", "config", "data-dir")
 	c.Annotations = withEnv(c.Annotations, "MESH_NODE MESH_CONFIG")
 	return f

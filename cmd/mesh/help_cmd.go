@@ -73,8 +73,8 @@ func newHelpCmd(e *env) *cobra.Command {
 			"  mesh help MESH-6001",
 		Annotations: map[string]string{annotationExits: "0 2"},
 		Args:        takesArgs(0, -1),
-		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			return completeHelp(c.Root(), args), cobra.ShellCompDirectiveNoFileComp
+		ValidArgsFunction: func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+			return completeHelp(c.Root(), args, begun), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(c *cobra.Command, args []string) error { return runHelp(e, c.Root(), args) },
 	}
@@ -141,7 +141,9 @@ func unknownHelp(c *cobra.Command, name string) error {
 	}
 }
 
-func completeHelp(root *cobra.Command, args []string) []string {
+// completeHelp completes what help explains. Of the error codes, which are many, nothing is shown before the first
+// letter of one.
+func completeHelp(root *cobra.Command, args []string, begun string) []string {
 	c := root
 	for _, name := range args {
 		if c = find(c, name); c == nil {
@@ -149,14 +151,24 @@ func completeHelp(root *cobra.Command, args []string) []string {
 		}
 	}
 	var names []string
+	add := func(name, about string) {
+		if strings.HasPrefix(name, begun) {
+			names = append(names, strings.TrimSuffix(name+"\t"+about, "\t"))
+		}
+	}
 	for _, sub := range c.Commands() {
 		if sub.IsAvailableCommand() {
-			names = append(names, sub.Name()+"\t"+sub.Short)
+			add(sub.Name(), sub.Short)
 		}
 	}
 	if len(args) == 0 {
 		for _, t := range helpTopics() {
-			names = append(names, t.name)
+			add(t.name, "")
+		}
+		for _, code := range errorCodes() {
+			if begun != "" && strings.HasPrefix(code.Code, strings.ToUpper(begun)) {
+				names = append(names, begun+code.Code[len(begun):]+"\t"+code.Title)
+			}
 		}
 	}
 	return names

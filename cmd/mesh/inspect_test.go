@@ -50,23 +50,28 @@ func transcriptOf(t *testing.T, name, dataDir string, hide *strings.Replacer, li
 			}
 		}
 	}
-	got := hide.Replace(strings.ReplaceAll(b.String(), dataDir, "DIR"))
-	golden := filepath.Join("testdata", "golden", name+".txt")
+	golden(t, name, hide.Replace(strings.ReplaceAll(b.String(), dataDir, "DIR")))
+}
+
+// golden compares what was printed with testdata/golden/NAME.txt.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", "golden", name+".txt")
 	if *update {
-		if err := os.MkdirAll(filepath.Dir(golden), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	want, err := os.ReadFile(golden)
+	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("%s differs; rewrite it with -update and look at the diff. Got:\n%s", golden, got)
+		t.Errorf("%s differs; rewrite it with -update and look at the diff. Got:\n%s", file, got)
 	}
 }
 

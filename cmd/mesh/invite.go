@@ -62,6 +62,7 @@ func inviteFlags(e *env, c *cobra.Command) func(*cobra.Command, []string) error 
 	forKey := f.String("for", "", "only the node with this `PUBKEY` may use it")
 	uses := f.Int("uses", 1, "`N` nodes may use it, at most 20")
 	endpoints := f.StringArray("endpoint", nil, "where the new node reaches this one, as `HOST:PORT`; may be repeated")
+	_ = c.RegisterFlagCompletionFunc("for", node.complete(e, listStrangers))
 	format := addOutputFlag(c, formatText, formatJSON)
 	return func(c *cobra.Command, _ []string) error {
 		req, err := inviteRequest(c, ttl, *zone, *forKey, *uses, *endpoints)
@@ -287,6 +288,7 @@ func newInviteRevokeCmd(e *env) *cobra.Command {
 		Args:        takesArgs(1, 1),
 	}
 	node := addNodeFlags(c)
+	c.ValidArgsFunction = only(1, node.complete(e, listInvites))
 	format := addOutputFlag(c, formatText, formatJSON)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := token.ValidID(args[0]); err != nil {

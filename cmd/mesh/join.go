@@ -64,6 +64,7 @@ func newJoinCmd(e *env) *cobra.Command {
 	f.BoolVarP(&j.yes, "yes", "y", false, "do not ask before a config file is edited")
 	f.Var((*positiveDuration)(&j.timeout), "timeout", "give up after this `DURATION`")
 	j.format = addOutputFlag(c, formatText, formatJSON)
+	_ = c.RegisterFlagCompletionFunc("config", completeFiles("yaml", "yml"))
 	groupFlags(c, "token", "token-file", "zone")
 	groupFlags(c, "files", "config", "private-key-path", "folder", "yes")
 	c.MarkFlagsMutuallyExclusive("run", "dry-run")

@@ -72,6 +72,7 @@ func newKeygenCmd(e *env) *cobra.Command {
 			return keygen(e, o)
 		},
 	}
+	c.ValidArgsFunction = only(1, completeFiles())
 	c.Flags().StringVar(&o.public, "public", "", "print the public key and peer id of the key in `SRC` (- is stdin)")
 	c.Flags().StringVar(&o.importSrc, "import", "", "take the key from `SRC` (- is stdin) instead of making one")
 	c.Flags().BoolVar(&o.force, "force", false, "replace FILE, renaming it to FILE.bak-TIME first")

@@ -31,6 +31,7 @@ func newLogExportCmd(e *env) *cobra.Command {
 		Args:        takesArgs(1, 1),
 	}
 	node := addNodeFlags(c)
+	c.ValidArgsFunction = only(1, node.completeLogs(e))
 	format := exportJSONL
 	c.Flags().Var(newChoice(&format, exportJSONL, exportCBOR), "format", "write `jsonl|cbor`")
 	_ = c.RegisterFlagCompletionFunc("format", completeValues(exportJSONL, exportCBOR))

@@ -28,6 +28,7 @@ func newLogShowCmd(e *env) *cobra.Command {
 	}
 	s := &logShow{e: e}
 	node := addNodeFlags(c)
+	c.ValidArgsFunction = only(1, node.completeLogs(e))
 	f := c.Flags()
 	var span, object string
 	f.StringVar(&span, "range", "", "only sequence numbers `A..B`, both included; either may be left out")
@@ -37,6 +38,7 @@ func newLogShowCmd(e *env) *cobra.Command {
 	f.BoolVar(&s.lost, "lost", false, "show content that lost to another zone's, which is kept for 30 days")
 	f.BoolVar(&s.secrets, "show-secrets", false, "show the content of Secrets too")
 	yes := f.BoolP("yes", "y", false, "do not ask")
+	_ = c.RegisterFlagCompletionFunc("object", node.completeObjects(e))
 	_ = c.RegisterFlagCompletionFunc("type", completeValues(admin.Types()...))
 	s.format = addOutputFlag(c, formatText, formatJSON)
 	c.RunE = func(c *cobra.Command, args []string) error {

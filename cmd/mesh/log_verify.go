@@ -17,6 +17,7 @@ func newLogVerifyCmd(e *env) *cobra.Command {
 		Args:        takesArgs(0, 1),
 	}
 	node := addNodeFlags(c)
+	c.ValidArgsFunction = only(1, node.completeLogs(e))
 	format := addOutputFlag(c, formatText, formatJSON, formatYAML)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		src, err := openLogs(c.Context(), e, node)

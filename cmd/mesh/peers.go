@@ -38,8 +38,9 @@ func newPeersCmd(e *env) *cobra.Command {
 	f.BoolVarP(&v.watch, "watch", "w", false, "go on printing a row per change")
 	f.BoolVar(&v.watchOnly, "watch-only", false, "print changes only, not what is there now")
 	f.StringSliceVar(&v.states, "state", nil, "only peers in this `STATE`; several with commas")
-	_ = c.RegisterFlagCompletionFunc("state", completeValues(peerStates()...))
+	_ = c.RegisterFlagCompletionFunc("state", completeListed(peerStates()...))
 	v.peers.addFlags(c)
+	c.ValidArgsFunction = node.complete(e, listPeers)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		for _, s := range v.states {
 			if !slices.Contains(peerStates(), s) {

@@ -24,6 +24,7 @@ func newAcceptDeletesCmd(e *env) *cobra.Command {
 		Args:        takesArgs(1, 1),
 	}
 	node := addNodeFlags(c)
+	c.ValidArgsFunction = only(1, node.complete(e, listHeld))
 	yes := c.Flags().BoolP("yes", "y", false, "do not ask")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		client, err := node.client(e)

@@ -18,6 +18,7 @@ func newDescribePeerCmd(e *env) *cobra.Command {
 		Args:        takesArgs(1, 1),
 	}
 	node := addNodeFlags(c)
+	c.ValidArgsFunction = only(1, node.complete(e, listPeers))
 	format := addOutputFlag(c, formatText, formatJSON, formatYAML)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		client, err := node.client(e)

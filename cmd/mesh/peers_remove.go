@@ -27,6 +27,7 @@ func newRemovePeerCmd(e *env) *cobra.Command {
 		Args:        takesArgs(1, 1),
 	}
 	node := addNodeFlags(c)
+	c.ValidArgsFunction = only(1, node.complete(e, listPeers))
 	yes := c.Flags().BoolP("yes", "y", false, "do not ask")
 	format := addOutputFlag(c, formatText, formatJSON)
 	c.RunE = func(c *cobra.Command, args []string) error {

@@ -45,6 +45,23 @@ func (f *outputFormat) Set(s string) error {
 	return fmt.Errorf("want %s, or TEMPLATE or FILE behind %s", orList(f.names), orList(appendEach(templateFormats(), "=")))
 }
 
+// complete completes a format; the template behind an equals sign follows without a space.
+func (f *outputFormat) complete(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+	all := slices.Concat(f.names, appendEach(templateFormats(), "="))
+	if kind, _, ok := strings.Cut(begun, "="); ok {
+		if strings.HasSuffix(kind, "-file") {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	for _, v := range all {
+		if strings.HasPrefix(v, begun) && !strings.HasSuffix(v, "=") {
+			return all, cobra.ShellCompDirectiveNoFileComp
+		}
+	}
+	return all, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
 func templateExample(name string) string {
 	switch name {
 	case "jsonpath", "jsonpath-as-json":
@@ -92,9 +109,7 @@ func (l *listPrinter[T]) addFlags(c *cobra.Command) {
 	f.VarP(&l.format, "output", "o", "print as text, wide, name, json, yaml or by a template, see mesh help output")
 	f.BoolVar(&l.noHeaders, "no-headers", false, "print no line of column names")
 	f.StringVar(&l.sortBy, "sort-by", "", "order by a `COLUMN`, or by a path such as .version")
-	_ = c.RegisterFlagCompletionFunc("output", func(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return slices.Concat(l.format.names, appendEach(templateFormats(), "=")), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
-	})
+	_ = c.RegisterFlagCompletionFunc("output", l.format.complete)
 	_ = c.RegisterFlagCompletionFunc("sort-by", completeValues(orderNames(l.orders)...))
 }
 

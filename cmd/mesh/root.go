@@ -34,7 +34,10 @@ func newRootCmd(e *env) *cobra.Command {
 	root.AddCommand(commands(e)...)
 	root.SetHelpCommand(find(root, "help"))
 	_ = root.RegisterFlagCompletionFunc("color", completeValues("auto", "always", "never"))
+	_ = root.RegisterFlagCompletionFunc("node", cobra.FixedCompletions([]string{"unix:", "http://"}, cobra.ShellCompDirectiveNoSpace|cobra.ShellCompDirectiveNoFileComp))
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	walk(root, func(c *cobra.Command) {
+		completePaths(c)
 		switch {
 		case c.HasSubCommands() && !c.Runnable():
 			c.Args = cobra.ArbitraryArgs

@@ -107,6 +107,8 @@ func (r *runFlags) add(c *cobra.Command) {
 	groupFlags(c, "network", "peer", "advertise", "bind-port", "http-bind-port", "strict-port")
 	groupFlags(c, "logging", "log-level", "log-format")
 	groupFlags(c, "without starting", "check-config", "print-config")
+	_ = c.RegisterFlagCompletionFunc("config", completeFiles("yaml", "yml"))
+	_ = c.RegisterFlagCompletionFunc("log-level", completeValues("OFF", "ERROR", "WARN", "INFO", "DEBUG", "TRACE", "=TRACE"))
 	_ = c.RegisterFlagCompletionFunc("log-format", completeValues("auto", "text", "json"))
 	c.MarkFlagsMutuallyExclusive("check-config", "print-config")
 }
