@@ -42,6 +42,8 @@ type fakeNode struct {
 	polled    int // times a removal was asked about since it was wanted; it counts from the second on, if cuts
 	cuts      bool
 
+	checks []mesh.CheckResult
+
 	peersAsked int
 	onPeers    func(n int) // called with each question for the peers, under mu
 }
@@ -198,6 +200,15 @@ func (f *fakeNode) Resource(_ context.Context, key mesh.ObjectKey) (mesh.Resourc
 
 func (f *fakeNode) Trace(_ context.Context, key mesh.ObjectKey) (mesh.Trace, error) {
 	return f.traces[key.String()], nil
+}
+
+func (f *fakeNode) Doctor(_ context.Context, q admin.DoctorQuery, sink func(mesh.CheckResult)) error {
+	for _, x := range f.checks {
+		if (len(q.Groups) == 0 || slices.Contains(q.Groups, x.Group)) && !slices.Contains(q.Skip, x.ID) {
+			sink(x)
+		}
+	}
+	return nil
 }
 
 func (f *fakeNode) Changes(_ context.Context, since uint64, _ int) (replica.Changes, error) {

@@ -29,6 +29,7 @@ type inspector struct {
 	kube    *kubernetes // nil: no lease
 
 	endpoints func() []string // where others reach this node
+	doctor    func(context.Context, admin.DoctorQuery, func(mesh.CheckResult)) error
 	now       func() time.Time
 	rand      io.Reader // of cryptographic quality
 }

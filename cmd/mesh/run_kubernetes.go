@@ -55,7 +55,7 @@ func (r *running) openKubernetes() error {
 	}
 	r.kube = &kubernetes{conn: conn, metrics: metrics}
 	l, err := lease.New(lease.Config{
-		Conn: conn, Name: "mesh-" + string(r.cfg.Mesh.Zone), Identity: identity, Confirmed: r.kube.confirmed,
+		Conn: conn, Name: leaseName(r.cfg.Mesh.Zone), Identity: identity, Confirmed: r.kube.confirmed,
 		Logger: r.logs.For(logging.Kube),
 	})
 	if err != nil {
@@ -128,13 +128,17 @@ func kubeEntries(cfg *config.Config) []kube.Entry {
 		if e.Problem != "" {
 			continue
 		}
-		entries = append(entries, kube.Entry{
-			Group: e.Group, Version: e.Version, Kind: e.Kind, Plural: e.Plural, Namespaces: e.Namespaces, Selector: e.Selector,
-			Publish: e.Direction != config.Subscribe, Apply: e.Direction != config.Publish, Status: e.Status, Ignore: e.Ignore,
-			Recreate: e.Recreate, IncludeControlled: e.IncludeControlled, CreateNamespaces: e.CreateNamespaces,
-		})
+		entries = append(entries, kubeEntry(e))
 	}
 	return entries
+}
+
+func kubeEntry(e config.Resource) kube.Entry {
+	return kube.Entry{
+		Group: e.Group, Version: e.Version, Kind: e.Kind, Plural: e.Plural, Namespaces: e.Namespaces, Selector: e.Selector,
+		Publish: e.Direction != config.Subscribe, Apply: e.Direction != config.Publish, Status: e.Status, Ignore: e.Ignore,
+		Recreate: e.Recreate, IncludeControlled: e.IncludeControlled, CreateNamespaces: e.CreateNamespaces,
+	}
 }
 
 // holdsKey recognises a private key in any of the forms that a key file may have.

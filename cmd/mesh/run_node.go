@@ -392,7 +392,7 @@ func (r *running) lead(ctx context.Context) error {
 // inspector answers from the node.
 func (r *running) inspector() *inspector {
 	return &inspector{node: r.node, store: r.store, zone: r.cfg.Mesh.Zone, network: r.cfg.NetworkID, self: r.key.Public(), listen: r.listen, kube: r.kube,
-		endpoints: r.node.Endpoints, now: r.e.now, rand: r.e.rand}
+		endpoints: r.node.Endpoints, doctor: r.doctor, now: r.e.now, rand: r.e.rand}
 }
 
 // announce waits until the node is ready, opens the API and says so.

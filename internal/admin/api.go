@@ -93,6 +93,7 @@ type api struct {
 	debug     Debug
 	hub       *hub
 	ending    <-chan struct{} // closed when the server is to stop
+	doctors   chan struct{}   // one token for each run of the checks
 }
 
 // handler adds the API to the public endpoints. Only on the socket, which is this user's, may Secrets leave.
@@ -126,6 +127,7 @@ func (a *api) handler(public http.Handler, onSocket bool) http.Handler {
 	handle("GET /api/v1/status", a.status)
 	handle("GET /api/v1/peers", a.peers)
 	mux.HandleFunc("GET "+eventsPath, a.events)
+	mux.HandleFunc("GET "+doctorPath, a.doctor)
 	handle("GET /api/v1/topology", a.topology)
 	handle("GET /api/v1/content/{key...}", func(r *http.Request, node Inspector) (any, error) {
 		return a.content(r, node, onSocket)

@@ -20,6 +20,8 @@
 //	GET  /api/v1/resources?after=&limit=    list of mesh.Resource, with the next key
 //	GET  /api/v1/resources/KIND/NS/NAME     mesh.Resource
 //	GET  /api/v1/trace/KIND/NS/NAME         mesh.Trace, of an object that nobody states too
+//	GET  /api/v1/doctor?group=&skip=        a stream of mesh.CheckResult, both parameters may be repeated; the
+//	                                        empty message at its end says that all was told
 //	GET  /api/v1/log                        list of mesh.LogStatus
 //	GET  /api/v1/log/rows?author=&log=&from=&to=[&secrets=true]
 //	                                        exact signed bytes: a CBOR sequence, see AppendRow

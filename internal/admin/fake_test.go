@@ -39,6 +39,7 @@ type fakeNode struct {
 
 	adopt   func(ctx context.Context, key mesh.ObjectKey, dryRun bool) (mesh.Adoption, error)
 	changes func(since uint64, limit int) replica.Changes
+	doctor  func(ctx context.Context, q admin.DoctorQuery, sink func(mesh.CheckResult)) error // nil: all is well
 	status  func(ctx context.Context) (mesh.Status, error)
 	digests []mesh.Hash // accepted
 	asked   []admin.InviteRequest
@@ -173,6 +174,14 @@ func (f *fakeNode) Trace(_ context.Context, key mesh.ObjectKey) (mesh.Trace, err
 
 func (f *fakeNode) Changes(_ context.Context, since uint64, limit int) (replica.Changes, error) {
 	return f.changes(since, limit), nil
+}
+
+func (f *fakeNode) Doctor(ctx context.Context, q admin.DoctorQuery, sink func(mesh.CheckResult)) error {
+	if f.doctor != nil {
+		return f.doctor(ctx, q, sink)
+	}
+	sink(mesh.CheckResult{Group: "config", ID: "config.valid", Status: mesh.CheckOK, Message: "the configuration is valid"})
+	return nil
 }
 
 func (f *fakeNode) Topology(context.Context) (mesh.Topology, error) {

@@ -39,6 +39,9 @@ type Inspector interface {
 	Content(ctx context.Context, key mesh.ObjectKey, zone mesh.Zone) (Claimed, bool, error)
 	// Topology tells how this node sees the others, and what they say about each other.
 	Topology(ctx context.Context) (mesh.Topology, error)
+	// Doctor looks for what is wrong with the node and hands every result to sink, one at a time, as soon as it is
+	// there. Groups and ids that it doesn't know choose nothing.
+	Doctor(ctx context.Context, q DoctorQuery, sink func(mesh.CheckResult)) error
 	// Held lists the deletions that are held back, by zone.
 	Held(ctx context.Context) ([]mesh.HeldDeletes, error)
 

@@ -177,7 +177,7 @@ func (s *Server) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	hub := newHub(s.inspector.Load, s.cfg.Notices, s.cfg.Log)
 	group.Go(func() error { return hub.run(ctx) })
-	api := &api{inspector: s.inspector.Load, log: s.cfg.Log, debug: s.cfg.Debug, hub: hub, ending: ctx.Done()}
+	api := &api{inspector: s.inspector.Load, log: s.cfg.Log, debug: s.cfg.Debug, hub: hub, ending: ctx.Done(), doctors: make(chan struct{}, maxDoctors)}
 	busy := newBusy()
 	onSocket := guard(busy, api.handler(public, true))
 	onTCP := guard(busy, checkHost(s.cfg.APIListen, api.handler(public, false)))

@@ -15,7 +15,7 @@ const (
 )
 
 // streamed are the paths whose answers are streams: they last until their reader goes away.
-var streamed = map[string]bool{eventsPath: true}
+var streamed = map[string]bool{eventsPath: true, doctorPath: true}
 
 func isStream(r *http.Request) bool { return streamed[r.URL.Path] }
 
