@@ -79,6 +79,9 @@ func (f *nodeFlags) dir(e *env) (string, error) {
 
 // client returns a client of the node to ask. The caller closes it.
 func (f *nodeFlags) client(e *env) (*admin.Client, error) {
+	if e.flags.archive != "" {
+		return archiveClient(e)
+	}
 	addr, _, err := f.address(e)
 	if err != nil {
 		return nil, err

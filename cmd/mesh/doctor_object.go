@@ -69,7 +69,7 @@ func traceText(e *env, t mesh.Trace, self mesh.Zone, short bool) string {
 			if zone == "" {
 				title = oneLine(string(self)) + " (here)"
 			}
-			fmt.Fprintln(&b, title)
+			fmt.Fprintln(&b, e.paint(e.stdout, title, styleBold))
 		}
 		at := ""
 		if short && s.Zone != "" {
@@ -77,7 +77,7 @@ func traceText(e *env, t mesh.Trace, self mesh.Zone, short bool) string {
 		}
 		fmt.Fprintf(&b, "  %s  %-*s  %s%s\n", e.mark(s.Status), width, oneLine(s.Name), at, oneLine(s.Message))
 		if len(s.Next) > 0 && s.Status != mesh.CheckOK {
-			fmt.Fprintf(&b, "        next:  %s\n", joinNext(s.Next))
+			fmt.Fprintf(&b, "        next:  %s\n", strings.ReplaceAll(joinNext(s.Next), "\n", "\n      "))
 		}
 	}
 	fmt.Fprintf(&b, "%s\n", traceSummary(t))
@@ -94,7 +94,7 @@ func (e *env) mark(s mesh.CheckStatus) string {
 	case mesh.CheckFail:
 		return e.paint(e.stdout, "FAIL", styleBad)
 	}
-	return "skip"
+	return e.paint(e.stdout, "skip", styleUnknown)
 }
 
 // traceState is the object in half a line.

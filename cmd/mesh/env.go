@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/term"
 
+	"dcp.hiro.io/mesh/internal/admin"
 	"dcp.hiro.io/mesh/internal/node"
 )
 
@@ -52,11 +53,13 @@ type env struct {
 
 	flags  globalFlags
 	warned map[string]bool
+	opened *admin.Archive // of flags.archive, once it was read
 }
 
 // globalFlags are the flags that every command has.
 type globalFlags struct {
 	node    string        // address of the local API: unix:PATH or http://HOST:PORT; empty means look for it
+	archive string        // a bundle that answers in place of a node; empty: none
 	timeout time.Duration // positive
 	color   string        // auto, always or never
 	noInput bool          // never ask

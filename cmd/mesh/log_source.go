@@ -34,6 +34,9 @@ type logSource interface {
 
 // openLogs returns the running node, or the store in its data directory where none runs.
 func openLogs(ctx context.Context, e *env, node *nodeFlags) (logSource, error) {
+	if e.flags.archive != "" {
+		return archivedLogs(e)
+	}
 	addr, dir, err := node.address(e)
 	if err != nil {
 		return nil, err

@@ -33,6 +33,7 @@ func newRootCmd(e *env) *cobra.Command {
 
 	root.AddCommand(commands(e)...)
 	root.SetHelpCommand(find(root, "help"))
+	refuseArchived(e, root)
 	_ = root.RegisterFlagCompletionFunc("color", completeValues("auto", "always", "never"))
 	_ = root.RegisterFlagCompletionFunc("node", cobra.FixedCompletions([]string{"unix:", "http://"}, cobra.ShellCompDirectiveNoSpace|cobra.ShellCompDirectiveNoFileComp))
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
@@ -55,6 +56,7 @@ func addGlobalFlags(e *env, fs *pflag.FlagSet) {
 	e.flags.timeout = defaultTimeout
 	e.flags.color = "auto"
 	fs.StringVar(&e.flags.node, "node", "", "ask the node at `ADDR` (unix:PATH or http://HOST:PORT)")
+	fs.StringVar(&e.flags.archive, "archive", "", "answer from a bundle, a `FILE` of mesh doctor --bundle")
 	fs.Var((*positiveDuration)(&e.flags.timeout), "timeout", "give up after this `DURATION`")
 	fs.Var(newChoice(&e.flags.color, "auto", "always", "never"), "color", "colour the output: auto, always or never")
 	fs.BoolVar(&e.flags.noInput, "no-input", false, "never ask; fail where an answer is needed")
