@@ -12,6 +12,7 @@ func commands(e *env) []*cobra.Command {
 		newInviteCmd(e),
 		newJoinCmd(e),
 		newStatusCmd(e),
+		newDoctorCmd(e),
 		newPeersCmd(e),
 		newLogCmd(e),
 		newAdoptCmd(e),

@@ -200,16 +200,16 @@ func (s *setup) disk() (dir string, free, total uint64, err error) {
 // localDoctor looks at what can be found out without a node.
 type localDoctor struct {
 	setup
-	why     string // there is no node
-	offline bool   // none was asked
+	why, cause string // there is no node
+	offline    bool   // none was asked
 }
 
-func newLocalDoctor(e *env, node *nodeFlags, why string) (*localDoctor, error) {
-	l := &localDoctor{setup: setup{e: e, opts: config.Options{Path: node.config}}, why: why, offline: true}
+func newLocalDoctor(e *env, node *nodeFlags, why string) *localDoctor {
+	l := &localDoctor{setup: setup{e: e, opts: config.Options{Path: node.config}}, why: why}
 	if node.dataDir != "" {
 		l.opts.Overrides = append(l.opts.Overrides, config.Override{Key: "data_dir", Origin: "--data-dir", Values: []string{node.dataDir}})
 	}
-	return l, nil
+	return l
 }
 
 func (l *localDoctor) suite() doctor.Suite {
@@ -218,7 +218,7 @@ func (l *localDoctor) suite() doctor.Suite {
 		if l.offline {
 			return doctor.Skip(l.why)
 		}
-		return []mesh.CheckResult{doctor.Fail("", l.why, "it is not started, has ended, or is another user's", "mesh run --zone NAME", "or name another node: mesh doctor --node unix:DIR/api.sock")}
+		return []mesh.CheckResult{doctor.Fail("", l.why, l.cause, "mesh run --zone NAME", "or name another node: mesh doctor --node unix:DIR/api.sock")}
 	}
 	out["network.ports"] = l.with(l.ports)
 	maps.Copy(out, doctor.OfNetwork(l.dial))
@@ -310,4 +310,3 @@ func configuredEndpoints(cfg *config.Config, own keys.Public) []doctor.Endpoint 
 	}
 	return out
 }
-

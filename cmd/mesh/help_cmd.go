@@ -19,7 +19,7 @@ type overviewGroup struct {
 func overviewGroups() []overviewGroup {
 	return []overviewGroup{
 		{"start", []string{"keygen", "run", "invite", "join", "demo"}},
-		{"inspect", []string{"status", "peers", "log"}},
+		{"inspect", []string{"status", "peers", "log", "doctor"}},
 		{"other", []string{"adopt", "crd", "completion", "version", "help"}},
 	}
 }
@@ -66,10 +66,11 @@ func overview(root *cobra.Command) string {
 // newHelpCmd explains commands, topics and error codes, offline.
 func newHelpCmd(e *env) *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [COMMAND|TOPIC|MESH-nnnn]",
-		Short: "Explain a command, a topic or an error code",
+		Use:   "help [COMMAND|TOPIC|CHECK|MESH-nnnn]",
+		Short: "Explain a command, a topic, a check or an error code",
 		Example: "  mesh help keygen\n" +
 			"  mesh help exit-codes\n" +
+			"  mesh help peers.reachable\n" +
 			"  mesh help MESH-6001",
 		Annotations: map[string]string{annotationExits: "0 2"},
 		Args:        takesArgs(0, -1),
@@ -100,12 +101,15 @@ func runHelp(e *env, root *cobra.Command, args []string) error {
 	return e.printf("%s", helpText(c))
 }
 
-// topicText is the text of a topic or an error code.
+// topicText is the text of a topic, a check or an error code.
 func topicText(name string) (string, bool) {
 	for _, t := range helpTopics() {
 		if t.name == name {
 			return wrap(t.text(), helpWidth) + "\n", true
 		}
+	}
+	if text, ok := checkPage(name); ok {
+		return text, true
 	}
 	if c, ok := findCode(strings.ToUpper(name)); ok {
 		return fmt.Sprintf("%s  %s\n\n%s\n", c.Code, c.Title, wrap(c.Text, helpWidth)), true
@@ -136,13 +140,13 @@ func unknownHelp(c *cobra.Command, name string) error {
 	return &cliError{
 		Code:  "MESH-2002",
 		What:  what,
-		Cause: "it is neither a command nor a topic nor an error code of this version",
+		Cause: "it is neither a command nor a topic nor a check nor an error code of this version",
 		Next:  next,
 	}
 }
 
-// completeHelp completes what help explains. Of the error codes, which are many, nothing is shown before the first
-// letter of one.
+// completeHelp completes what help explains. Of the error codes and the checks, which are many, nothing is shown before
+// the first letter of one.
 func completeHelp(root *cobra.Command, args []string, begun string) []string {
 	c := root
 	for _, name := range args {
@@ -164,6 +168,11 @@ func completeHelp(root *cobra.Command, args []string, begun string) []string {
 	if len(args) == 0 {
 		for _, t := range helpTopics() {
 			add(t.name, "")
+		}
+		for _, id := range checkIDs() {
+			if begun != "" {
+				add(id, "")
+			}
 		}
 		for _, code := range errorCodes() {
 			if begun != "" && strings.HasPrefix(code.Code, strings.ToUpper(begun)) {

@@ -138,7 +138,7 @@ func (r *run) find(ctx context.Context, p Page) []mesh.CheckResult {
 			case mesh.CheckSkip:
 				return Skip(x.Message)
 			case mesh.CheckFail:
-				return Skip("needs " + id + ": " + x.Message)
+				return Skip("needs " + id)
 			}
 		}
 	}

@@ -110,8 +110,10 @@ func (e Endpoints) answers() []mesh.CheckResult {
 		if x.answered() || reached[x.Peer] && !x.Configured || x.Resolve != "" && x.Cause == "" {
 			continue
 		}
-		r := Fail(x.Peer, fmt.Sprintf("%s does not answer at %s", x.Peer, x.At), x.Cause,
-			"on "+x.Peer+" run: mesh status", "allow UDP and TCP "+port(x.At)+" to "+x.Peer)
+		r := Fail(x.Peer, fmt.Sprintf("%s does not answer at %s", x.Peer, x.At), x.Cause, "on "+x.Peer+" run: mesh status")
+		if x.TCP == Silent {
+			r.Next = append(r.Next, "allow UDP and TCP "+port(x.At)+" to "+x.Peer)
+		}
 		switch {
 		case x.Linked:
 			r.Status = mesh.CheckWarn
