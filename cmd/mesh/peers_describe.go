@@ -62,7 +62,17 @@ func describePeer(e *env, p mesh.Peer) string {
 		line(name, tenure(k))
 	}
 	line("endpoints", orNone(strings.Join(p.Endpoints, ", ")))
+	if len(p.Learnt) > 0 {
+		line("learnt", learntWays(p))
+	}
 	line("connected", connection(p))
+	for i, a := range p.Attempts {
+		name := ""
+		if i == 0 {
+			name = "tried"
+		}
+		line(name, attempt(e, a))
+	}
 	line("last error", orNone(p.LastError))
 	line("seen", fmt.Sprintf("%s ago, first %s ago", e.since(p.LastSeen), e.since(p.FirstSeen)))
 	line("lag", fmt.Sprintf("%s operations, %s", optional(p.LagOperations), seconds(p.LagSeconds)))
@@ -142,5 +152,40 @@ func connection(p mesh.Peer) string {
 	if p.RTTSeconds != nil {
 		s += ", round trip " + millis(p.RTTSeconds)
 	}
+	if p.RTTP95Seconds != nil {
+		s += fmt.Sprintf(" (95%% within %s)", millis(p.RTTP95Seconds))
+	}
+	if p.LossRatio != nil {
+		s += fmt.Sprintf(", %.0f%% lost", *p.LossRatio*100)
+	}
 	return s
+}
+
+// learntWays lists where the peer is said to be, and who says so.
+func learntWays(p mesh.Peer) string {
+	words := map[string]string{"peer": "it says so", "lan": "local network", "stored": "known before"}
+	var out []string
+	for _, l := range p.Learnt {
+		who := words[l.From]
+		if l.Worked != nil {
+			who = "worked"
+		}
+		out = append(out, fmt.Sprintf("%s (%s)", l.Address, who))
+	}
+	return strings.Join(out, ", ")
+}
+
+// attempt is one try to reach the peer: where, how, what came of it, and since when that is so.
+func attempt(e *env, a mesh.DialAttempt) string {
+	s := a.Address
+	if a.Transport != "" {
+		s += " by " + a.Transport
+	}
+	if a.Since.Before(a.At) {
+		s += fmt.Sprintf(" for %s, last", e.since(&a.Since))
+	}
+	if a.Error == "" {
+		a.Error = "it answered"
+	}
+	return fmt.Sprintf("%s %s ago: %s", s, e.since(&a.At), a.Error)
 }

@@ -137,10 +137,35 @@ type Peer struct {
 	Admission          *Admission `json:"admission"` // null: it is not admitted by a statement that is known
 	ZoneKeys           []ZoneKey  `json:"zoneKeys"`  // the keys that held its zone, oldest first
 
+	RTTP95Seconds *float64 `json:"rttP95Seconds"` // of the last 100 probes that were answered
+	LossRatio     *float64 `json:"lossRatio"`     // of the last 100 probes; null: none has an outcome yet
+	TxMessages    uint64   `json:"txMessages"`
+	RxMessages    uint64   `json:"rxMessages"`
+	// Learnt are the ways to it that are known beside Endpoints, the best first, at most 8. Attempts are the newest ones
+	// to reach it from this node, the newest first, one for each address and transport, at most 8.
+	Learnt   []LearntAddress `json:"learnt,omitempty"`
+	Attempts []DialAttempt   `json:"attempts,omitempty"`
+
 	// Where a Kubernetes cluster shows it: the namespace and the object, such as meshpeer.dcp.hiro.io/peer-3d4017c3. Set
 	// by who asks through Kubernetes only.
 	Namespace string `json:"namespace,omitempty"`
 	Object    string `json:"object,omitempty"`
+}
+
+// LearntAddress is a way to a peer that nobody configured.
+type LearntAddress struct {
+	Address string     `json:"address"`
+	From    string     `json:"from"`   // peer (it says so itself), lan (somebody on the local network does), or stored
+	Worked  *time.Time `json:"worked"` // when a connection was made by it last; null: never
+}
+
+// DialAttempt is one try to reach a peer.
+type DialAttempt struct {
+	Address   string    `json:"address"`   // host:port
+	Transport string    `json:"transport"` // quic or tcp; empty where a name has no address
+	Error     string    `json:"error"`     // one sentence; empty: it answered
+	At        time.Time `json:"at"`
+	Since     time.Time `json:"since"` // since when every attempt ended this way
 }
 
 // LogStatus is one log as `mesh log ls` shows it.

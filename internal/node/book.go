@@ -285,6 +285,36 @@ func (b *book) known(k keys.Public) []string {
 	return out
 }
 
+// maxLearnt is how many ways to a node are told to people.
+const maxLearnt = 8
+
+// learnt lists what is known of how to reach a node beside what is configured, for people: the best first.
+func (b *book) learnt(k keys.Public, configured []string) []mesh.LearntAddress {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.byKey[k]
+	if c == nil {
+		return nil
+	}
+	var out []mesh.LearntAddress
+	for _, w := range b.ranked(c, nil) {
+		if slices.Contains(configured, w.at) {
+			continue
+		}
+		from := "stored"
+		switch w.from {
+		case fromLAN:
+			from = "lan"
+		case fromMember:
+			from = "peer"
+		}
+		if out = append(out, mesh.LearntAddress{Address: w.at, From: from, Worked: timeOrNil(w.worked)}); len(out) == maxLearnt {
+			break
+		}
+	}
+	return out
+}
+
 // trying remembers which endpoint stands behind each address that an attempt dials.
 func (b *book) trying(k keys.Public, addrs map[netip.AddrPort]string) {
 	b.mu.Lock()

@@ -62,6 +62,10 @@ type Config struct {
 	// block. Nil: nobody is told.
 	Decided func(replica.Decision)
 
+	// Tell is handed what people should know of what happens: notices without id. It is called by many goroutines, and
+	// by the one that everything waits for: it must not block. Nil: nobody is told.
+	Tell func(mesh.Notice)
+
 	// HandOver is the statement that the zone of a former key goes to Key (token.HandOver); it is presented to
 	// peers that don't admit Key. Empty: none.
 	HandOver string

@@ -16,6 +16,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"dcp.hiro.io/mesh/internal/mesh"
 )
 
 const (
@@ -109,12 +111,14 @@ func (n *Node) dial(ctx context.Context, p *peerEntry) error {
 	defer cancel()
 	c, err := n.connect(ctx, p)
 	if err != nil {
+		p.attempted(n.cfg.Now(), triesOf(err)...)
 		return err
 	}
 	if at, ok := addrPortOf(c.RemoteMultiaddr()); ok && c.Stat().Direction == network.DirOutbound {
 		n.book.reached(p.key, at)
 	}
 	h, err := n.greet(ctx, c)
+	p.attempted(n.cfg.Now(), answerOf(c, err))
 	if err != nil {
 		_ = c.Close() // whatever it is good for, it is not an answer
 		return err
@@ -184,6 +188,13 @@ func (n *Node) addrsFor(ctx context.Context, p *peerEntry, endpoints []string) (
 		}
 	}
 	n.book.trying(p.key, behind)
+	var nameless []mesh.DialAttempt
+	for i, e := range endpoints {
+		if errs[i] != nil {
+			nameless = append(nameless, mesh.DialAttempt{Address: e, Error: nameCause(errs[i])})
+		}
+	}
+	p.attempted(n.cfg.Now(), nameless...)
 	if len(out) == 0 {
 		return nil, errors.Join(errs...)
 	}

@@ -34,8 +34,9 @@ type frameReader struct {
 
 // meter counts bytes. Any byte of an authenticated stream is a sign of life, so it looks below the frames.
 type meter struct {
-	bytes atomic.Uint64
-	total *atomic.Uint64 // of all links in this direction
+	bytes  atomic.Uint64
+	frames atomic.Uint64  // counted by whoever reads or writes them
+	total  *atomic.Uint64 // of all links in this direction
 }
 
 func (m *meter) count(n int) {

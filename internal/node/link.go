@@ -205,6 +205,7 @@ func (l *link) write(ctx context.Context) error {
 		if _, err := w.Write(frame); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
+		l.out.frames.Add(1)
 		k := kind(frame[4])
 		l.node.metrics.sent(typeOf(k))
 		if k == kindGoodbye {

@@ -76,6 +76,7 @@ type loop struct {
 	stopped chan struct{}
 
 	decided func(replica.Decision) // may be nil; must not block
+	tell    func(replica.Decision) // must not block
 	view    atomic.Pointer[view]
 	publish func([]replica.Published) // must not block
 	request func([]keys.Public)       // must not block
@@ -95,6 +96,7 @@ func newLoop(cfg *Config, c core, m *nodeMetrics) *loop {
 		asks:    make(chan func(), askQueue),
 		begun:   make(chan struct{}),
 		stopped: make(chan struct{}),
+		tell:    func(replica.Decision) {},
 		publish: func([]replica.Published) {},
 		request: func([]keys.Public) {},
 		members: func([]replica.Member) {},
@@ -276,6 +278,7 @@ func (l *loop) report(d replica.Decision) {
 	if l.decided != nil {
 		l.decided(d)
 	}
+	l.tell(d)
 	attrs := make([]slog.Attr, 0, 8)
 	attrs = append(attrs, slog.String("reason", string(d.Reason)))
 	if d.Zone != "" {

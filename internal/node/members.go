@@ -16,6 +16,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/membership"
+	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/replica"
 )
 
@@ -81,8 +82,11 @@ func (n *Node) enforce(ms []replica.Member) {
 	keep := make(map[keys.Public]bool, len(ms))
 	for _, m := range ms {
 		keep[m.Key] = true
+		known := n.peers.get(m.Key) != nil
 		if err := n.addPeer(Peer{m.Key, m.Zone, n.local[m.Key].Endpoints}); err != nil {
 			n.log.Error("a member has no usable key", "peer", m.Key, "err", err)
+		} else if !known && m.Key != n.self && n.Ready() {
+			n.tell(mesh.Notice{Kind: mesh.NoticeJoin, Level: mesh.LevelInfo, Zone: n.nameOf(m.Key), Reason: "Admitted", Text: "is a member now"})
 		}
 	}
 	var gone []*peerEntry
@@ -102,6 +106,11 @@ func (n *Node) enforce(ms []replica.Member) {
 		}
 		p.mu.Unlock()
 		n.log.Info("a peer is no member any more", "peer", p.key, "zone", string(p.boundZone()))
+		name := p.boundZone()
+		if name == "" {
+			name = mesh.Zone(peerName(p.key))
+		}
+		n.tell(mesh.Notice{Kind: mesh.NoticePeer, Level: mesh.LevelWarn, Zone: name, Reason: "NoMember", Text: "is no member any more"})
 		if n.host != nil {
 			_ = n.host.Network().ClosePeer(p.id) // the gater only looks at new connections
 		}

@@ -143,7 +143,7 @@ func newNode(cfg Config, c core, contacts []oplog.Contact) (*Node, error) {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	n.loop = newLoop(&n.cfg, c, n.metrics)
-	n.loop.publish, n.loop.request, n.loop.members = n.published, n.requested, n.inForce.tell
+	n.loop.publish, n.loop.request, n.loop.members, n.loop.tell = n.published, n.requested, n.inForce.tell, n.tellDecision
 	n.verifier = newVerifier(cfg.Network, cfg.Store, n.loop.view.Load)
 	n.presence = newPresence(n, time.Now(), membershipMembers(cfg.Nodes))
 	n.gater = newGater(cfg.AdmissionOpen)
@@ -219,6 +219,9 @@ func (n *Node) sink(ctx context.Context, inputs ...replica.Input) error {
 		if err := n.loop.put(ctx, n.loop.local, entry{in: in, size: sizeOf(in)}); err != nil {
 			return err
 		}
+		if w, ok := in.(replica.Written); ok {
+			n.tellWritten(w)
+		}
 	}
 	return nil
 }
@@ -252,8 +255,10 @@ func (n *Node) diskLow() bool {
 		d.at, d.low = now, n.cfg.DiskLow()
 		if d.low && !was {
 			n.log.Error("the disk is nearly full: operations of other zones are refused until there is room")
+			n.tell(mesh.Notice{Kind: mesh.NoticeLog, Level: mesh.LevelBad, Reason: "DiskLow", Text: "the disk is nearly full: operations of other zones are refused until there is room"})
 		} else if was && !d.low {
 			n.log.Info("the disk has room again")
+			n.tell(mesh.Notice{Kind: mesh.NoticeLog, Level: mesh.LevelInfo, Reason: "DiskLow", Text: "the disk has room again"})
 		}
 	}
 	return d.low

@@ -35,7 +35,7 @@ type peerEntry struct {
 	lastErr   string // what answered the last dial or hello
 	firstSeen time.Time
 	lastSeen  time.Time
-	tx, rx    uint64 // of links that have ended
+	tx, rx    traffic // of links that have ended
 	hello     *hello
 	beat      *heartbeat // newest one that was fresh
 	sights    map[mesh.Zone]seen
@@ -44,6 +44,16 @@ type peerEntry struct {
 	stop      context.CancelFunc
 	shown     shown
 	news      bool // of a way to it, since it was dialled last
+	late      late
+	attempts  []mesh.DialAttempt // the newest first
+}
+
+// traffic counts what went one way.
+type traffic struct{ bytes, frames uint64 }
+
+func (t *traffic) add(m *meter) {
+	t.bytes += m.bytes.Load()
+	t.frames += m.frames.Load()
 }
 
 type greeting struct {
@@ -138,8 +148,8 @@ func (p *peerEntry) remove(l *link) (left bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.links = slices.DeleteFunc(slices.Clone(p.links), func(o *link) bool { return o == l })
-	p.tx += l.out.bytes.Load()
-	p.rx += l.in.bytes.Load()
+	p.tx.add(&l.out)
+	p.rx.add(&l.in)
 	p.poke()
 	return len(p.links) > 0
 }

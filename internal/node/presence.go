@@ -47,6 +47,7 @@ func (p *presence) observe(f func(m *membership.Membership, now time.Time) []mem
 		}
 		p.n.log.Info("peer is "+stateWord(c.To), "peer", c.Key, "zone", string(zone), "was", string(c.From), "reason", string(c.Reason))
 		p.n.metrics.membershipChanges.Inc()
+		p.n.tellChange(c)
 	}
 	select {
 	case p.wake <- struct{}{}:
@@ -121,6 +122,7 @@ func (p *presence) run(ctx context.Context) error {
 		}
 		if !now.Before(next) {
 			p.beat()
+			p.n.watchLag()
 			// A twentieth of jitter keeps nodes that started together from beating together.
 			d := p.n.cfg.HeartbeatInterval
 			next = now.Add(d - d/20 + rand.N(d/10+1))
@@ -309,6 +311,7 @@ func (n *Node) conflict(ctx context.Context, c *membership.Conflict) {
 	n.presence.muted = true
 	n.presence.mu.Unlock()
 	if first {
+		n.tell(mesh.Notice{Kind: mesh.NoticePeer, Level: mesh.LevelBad, Reason: "IdentityConflict", Text: "two live nodes have this node's key; this one stops publishing"})
 		_ = n.loop.put(ctx, n.loop.local, entry{in: replica.Mute{On: true}}) // fails only when we stop anyway
 	}
 }

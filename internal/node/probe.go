@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,11 +25,48 @@ type pings struct {
 	open uint64 // unanswered; 0: none
 	sent time.Time
 	rtt  time.Duration // of the last answered one; 0: none yet
+
+	past [probeMemory]time.Duration // round trips of the last ones, 0: lost
+	n    int                        // that had an outcome; the next one is kept at n % probeMemory
+}
+
+// probeMemory is how many probes a link remembers.
+const probeMemory = 100
+
+// ended remembers the outcome of a probe. The caller holds mu.
+func (p *pings) ended(rtt time.Duration) {
+	p.past[p.n%probeMemory] = rtt
+	p.n++
+}
+
+// quality tells how the last probes did: which share was lost, and the round trip that 95 of a hundred answered ones
+// stay within, 0 if none was. ok: one had an outcome.
+func (p *pings) quality() (loss float64, p95 time.Duration, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := min(p.n, probeMemory)
+	if n == 0 {
+		return 0, 0, false
+	}
+	answered := make([]time.Duration, 0, n)
+	for _, rtt := range p.past[:n] {
+		if rtt > 0 {
+			answered = append(answered, rtt)
+		}
+	}
+	if len(answered) > 0 {
+		slices.Sort(answered)
+		p95 = answered[(len(answered)*95+99)/100-1]
+	}
+	return float64(n-len(answered)) / float64(n), p95, true
 }
 
 func (p *pings) start(now time.Time) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.open != 0 {
+		p.ended(0)
+	}
 	p.last++
 	p.open, p.sent = p.last, now
 	return p.last
@@ -47,6 +85,7 @@ func (p *pings) answer(id uint64, now time.Time) (rtt time.Duration, ok bool) {
 		return 0, false
 	}
 	p.open, p.rtt = 0, max(now.Sub(p.sent), 1)
+	p.ended(p.rtt)
 	return p.rtt, true
 }
 

@@ -39,6 +39,7 @@ func (l *link) read(ctx context.Context) error {
 		k, b, err := r.next()
 		l.reading.Store(false)
 		if err == nil {
+			l.in.frames.Add(1)
 			l.node.metrics.received(l.hello.Instance.Zone, typeOf(k))
 			err = l.take(ctx, k, b)
 		}

@@ -222,8 +222,10 @@ func (n *Node) startLink(p *peerEntry, s network.Stream, h hello, ours bool) {
 }
 
 func (n *Node) runLink(ctx context.Context, p *peerEntry, l *link) {
+	n.tellLinked(l)
 	n.presence.linkUp(l)
 	err := l.run(ctx)
+	n.tellUnlinked(l, err)
 	if !p.remove(l) {
 		n.presence.linkDown(p.key)
 	}

@@ -275,10 +275,11 @@ func (p *peerEntry) describe(m membership.Peer, bound mesh.Zone, b *book) mesh.P
 	seen, known := b.lastSeen(p.key), b.known(p.key)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	learnt := b.learnt(p.key, p.endpoints)
 	q := mesh.Peer{
 		Zone: cmp.Or(p.zone, bound), State: m.State, PublicKey: p.key.String(), PeerID: p.id.String(),
 		Endpoints: append([]string{}, p.endpoints...), Reasons: []string{string(m.Reason)},
-		TxBytes: p.tx, RxBytes: p.rx, LastError: p.lastErr,
+		LastError: p.lastErr, Attempts: slices.Clone(p.attempts), Learnt: learnt,
 	}
 	if len(q.Endpoints) == 0 {
 		q.Endpoints = append(q.Endpoints, known...)
@@ -318,16 +319,24 @@ func (p *peerEntry) describe(m membership.Peer, bound mesh.Zone, b *book) mesh.P
 		s := p.offset.Seconds()
 		q.ClockOffsetSeconds = &s
 	}
+	tx, rx := p.tx, p.rx
 	for _, l := range p.links {
-		q.TxBytes += l.out.bytes.Load()
-		q.RxBytes += l.in.bytes.Load()
+		tx.add(&l.out)
+		rx.add(&l.in)
 		transport, address := describeAddr(l.s.Conn().RemoteMultiaddr())
 		q.Transport, q.Address = &transport, &address
 		if rtt := l.pings.roundTrip(); rtt > 0 {
 			s := rtt.Seconds()
 			q.RTTSeconds = &s
 		}
+		if loss, p95, ok := l.pings.quality(); ok {
+			q.LossRatio = &loss
+			if s := p95.Seconds(); p95 > 0 {
+				q.RTTP95Seconds = &s
+			}
+		}
 	}
+	q.TxBytes, q.TxMessages, q.RxBytes, q.RxMessages = tx.bytes, tx.frames, rx.bytes, rx.frames
 	return q
 }
 

@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"fmt"
+
 	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/merge"
 	"dcp.hiro.io/mesh/internal/mesh"
@@ -201,7 +203,11 @@ func (r *Replica) withdraw(o *object, to mesh.Zone) mesh.Claim {
 	r.sign(&event.Event{Kind: event.KindRelease, Release: &event.Release{
 		Object: o.key, NewOwner: to, Epoch: mine.Epoch,
 	}})
-	r.report(Decision{Reason: Yielded, Zone: to, Object: o.key})
+	d := Decision{Reason: Yielded, Zone: to, Object: o.key}
+	if theirs := o.claim(to); theirs != nil && theirs.Epoch > mine.Epoch {
+		d.Detail = fmt.Sprintf("epoch %d over %d", theirs.Epoch, mine.Epoch)
+	}
+	r.report(d)
 	return mine
 }
 
