@@ -13,11 +13,10 @@ import (
 	"dcp.hiro.io/mesh/internal/admin"
 )
 
-// archived are the commands that --archive changes nothing about, or that answer from a bundle. log show, verify and
-// export are among them to say what a bundle doesn't hold.
+// archived are the commands that answer from a bundle. log show, verify and export are among them to say what a bundle
+// doesn't hold.
 func archived() []string {
-	return []string{"", "status", "peers", "peers describe", "log", "log ls", "log show", "log verify", "log export", "invite ls",
-		"doctor", "tui", "version", "help", "completion"}
+	return []string{"status", "peers", "peers describe", "log ls", "log show", "log verify", "log export", "invite ls", "doctor", "tui"}
 }
 
 // refuseArchived has every command that does something refuse --archive, and every one that waits for changes.
@@ -29,7 +28,7 @@ func refuseArchived(e *env, root *cobra.Command) {
 		}
 		name := strings.TrimPrefix(strings.TrimPrefix(c.CommandPath(), root.CommandPath()), " ")
 		c.RunE = func(c *cobra.Command, args []string) error {
-			if e.flags.archive == "" {
+			if e.flags.archive == "" || slices.Contains([]string{"version", "help", "completion"}, name) {
 				return runE(c, args)
 			}
 			if !slices.Contains(archived(), name) {
@@ -45,6 +44,9 @@ func refuseArchived(e *env, root *cobra.Command) {
 				if f := c.Flags().Lookup(flag); f != nil && f.Changed {
 					return usageError(c, "--archive excludes --"+flag, "what is in a bundle doesn't change any more")
 				}
+			}
+			if _, err := e.archive(); err != nil { // before anything looks at the clock
+				return err
 			}
 			return runE(c, args)
 		}

@@ -127,20 +127,29 @@ func otherZones(t mesh.Trace) (out []mesh.Zone) {
 	return out
 }
 
-// traceError names the first step that is missing.
+// traceError names the first step that is missing, and the first command that helps.
 func traceError(t mesh.Trace) error {
+	var told *cliError
 	for _, s := range t.Steps {
 		if s.Status != mesh.CheckFail {
 			continue
 		}
-		where := ""
-		if s.Zone != "" {
-			where = " in " + string(s.Zone)
+		if told == nil {
+			where := ""
+			if s.Zone != "" {
+				where = " in " + string(s.Zone)
+			}
+			told = &cliError{Code: "MESH-4101", What: fmt.Sprintf("%s is not everywhere it should be", t.Object),
+				Cause: fmt.Sprintf("the first step that is missing is %s%s: %s", s.Name, where, s.Message), Err: errors.New(s.Name + ": " + s.Reason)}
 		}
-		return &cliError{Code: "MESH-4101", What: fmt.Sprintf("%s is not everywhere it should be", t.Object),
-			Cause: fmt.Sprintf("the first step that is missing is %s%s: %s", s.Name, where, s.Message), Next: s.Next, Err: errors.New(s.Name + ": " + s.Reason)}
+		if told.Next == nil {
+			told.Next = s.Next
+		}
 	}
-	return nil
+	if told == nil {
+		return nil // not a nil *cliError, which would be an error
+	}
+	return told
 }
 
 func objectCodes() []errorCode {

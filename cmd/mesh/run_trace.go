@@ -58,6 +58,11 @@ type way struct {
 func (w *way) trace() mesh.Trace {
 	out := mesh.Trace{Resource: w.told.Resource, Steps: []mesh.TraceStep{}}
 	out.Steps = append(out.Steps, w.told.Stated...)
+	for i := range out.Steps {
+		if s := &out.Steps[i]; s.Name == "published" && s.Reason == "missing" {
+			s.Next = w.create()
+		}
+	}
 	if w.told.At != nil {
 		out.Steps = append(out.Steps, w.arrival()...)
 	} else {
@@ -69,6 +74,24 @@ func (w *way) trace() mesh.Trace {
 		out.Steps = append(out.Steps, w.recipient(z))
 	}
 	return out
+}
+
+// create says how the object would come into this zone's cluster, or what is there.
+func (w *way) create() []string {
+	switch c := w.status.Cluster; c.Kind {
+	case "folder":
+		return []string{"put its manifest into " + path.Join(c.Location, "local")}
+	case "kubernetes":
+		kind := w.key.Kind
+		if w.key.Group != "" {
+			kind += "." + w.key.Group
+		}
+		if w.key.Namespace != "" {
+			return []string{fmt.Sprintf("kubectl get -n %s %s %s", w.key.Namespace, kind, shellQuote(w.key.Name))}
+		}
+		return []string{fmt.Sprintf("kubectl get %s %s", kind, shellQuote(w.key.Name))}
+	}
+	return nil
 }
 
 // arrival compares what is announced of the author's log with what is here.

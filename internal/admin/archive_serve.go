@@ -80,6 +80,8 @@ func (a *Archive) lacks(req *http.Request, name string) *http.Response {
 	e := &Error{Code: CodeNotInside, Message: "the bundle doesn't hold this", Cause: "it has no " + name, Next: []string{"on the node: the same command without --archive"}}
 	if i := slices.IndexFunc(a.Info.Missing, func(g BundleGap) bool { return g.Name == name }); i >= 0 {
 		e.Cause = name + " could not be had: " + a.Info.Missing[i].Reason
+	} else if a.Info.Node == nil {
+		e.Cause = "no node answered when it was made"
 	}
 	return refusal(req, e)
 }

@@ -8,9 +8,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/token"
 )
 
 // Bundle gathers what a bundle will hold. It is used by one goroutine.
@@ -42,8 +44,13 @@ func (b *Bundle) Lacks(name, reason string) {
 	b.Info.Missing = append(b.Info.Missing, BundleGap{name, reason})
 }
 
+// hidden is what must not be in a bundle whoever wrote it down: private keys and the tokens of invitations. Nothing should
+// have, so this is the second lock on the door.
+var hidden = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?|` + token.Prefix + `[A-Za-z0-9_-]+`)
+
 // Add puts an entry in, unless the bundle is full, which is noted as missing.
 func (b *Bundle) Add(name string, data []byte) {
+	data = hidden.ReplaceAll(data, []byte("[redacted]"))
 	const reserve = 1 << 20 // for headers and bundle.json
 	switch {
 	case len(data) > MaxBundleEntry:
