@@ -27,13 +27,16 @@ type nodeFlags struct {
 	dataDir string
 }
 
+// whichNode is the heading of these flags, the last one of a command's own.
+const whichNode = "which node"
+
 // addNodeFlags gives c the flags --config and --data-dir.
 func addNodeFlags(c *cobra.Command) *nodeFlags {
 	f := new(nodeFlags)
 	c.Flags().StringVarP(&f.config, "config", "c", "", "the config `FILE` of the node to ask")
 	c.Flags().StringVar(&f.dataDir, "data-dir", "", "the data `DIR` of the node to ask")
 	_ = c.RegisterFlagCompletionFunc("config", completeFiles("yaml", "yml"))
-	groupFlags(c, "which node", "config", "data-dir")
+	groupFlags(c, whichNode, "config", "data-dir")
 	c.Annotations = withEnv(c.Annotations, "MESH_NODE MESH_CONFIG")
 	return f
 }

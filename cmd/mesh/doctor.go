@@ -49,6 +49,7 @@ func newDoctorCmd(e *env) *cobra.Command {
 		Args:        takesArgs(0, 1),
 	}
 	f := &doctorFlags{node: addNodeFlags(c), failOn: "fail"}
+	c.ValidArgsFunction = only(1, f.node.completeObjects(e))
 	fs := c.Flags()
 	fs.StringSliceVar(&f.groups, "group", nil, "only these `GROUPS`, joined by commas")
 	fs.StringSliceVar(&f.skip, "skip", nil, "leave out the checks with these `IDS`, joined by commas")
@@ -59,8 +60,8 @@ func newDoctorCmd(e *env) *cobra.Command {
 	f.format = addOutputFlag(c, formatText, formatShort, formatJSON)
 	groupFlags(c, "what to look at", "group", "skip", "offline", "list")
 	groupFlags(c, "what comes of it", "fail-on", "bundle", "output")
-	_ = c.RegisterFlagCompletionFunc("group", completeValues(doctor.Groups()...))
-	_ = c.RegisterFlagCompletionFunc("skip", completeValues(checkIDs()...))
+	_ = c.RegisterFlagCompletionFunc("group", completeListed(doctor.Groups()...))
+	_ = c.RegisterFlagCompletionFunc("skip", completeListed(checkIDs()...))
 	_ = c.RegisterFlagCompletionFunc("fail-on", completeValues("fail", "warn"))
 	c.MarkFlagsMutuallyExclusive("offline", "list")
 	c.MarkFlagsMutuallyExclusive("bundle", "list")

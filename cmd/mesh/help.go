@@ -15,14 +15,21 @@ const (
 	annotationExits = "exit-codes"  // exit codes it may end with, separated by spaces
 )
 
+// annotationHeadings is the key of cobra.Command.Annotations that holds the headings of flags in their order, a line each.
+const annotationHeadings = "headings"
+
 // annotationGroup is the key of pflag.Flag.Annotations that holds the heading of a flag's group.
 const annotationGroup = "group"
 
 // helpWidth is where prose is broken.
 const helpWidth = 80
 
-// groupFlags puts flags of c under a heading of their own in its help.
+// groupFlags puts flags of c under a heading of their own in its help. Headings come in the order of the calls.
 func groupFlags(c *cobra.Command, heading string, names ...string) {
+	if c.Annotations == nil {
+		c.Annotations = map[string]string{}
+	}
+	c.Annotations[annotationHeadings] += heading + "\n"
 	for _, n := range names {
 		f := c.Flags().Lookup(n)
 		if f == nil {
@@ -77,11 +84,18 @@ func writeSubcommands(b *strings.Builder, c *cobra.Command) {
 	}
 }
 
-// writeFlags prints the flags of c under their headings, in the order in which these first appear, and those
-// that every command has at the end.
-func writeFlags(b *strings.Builder, c *cobra.Command) {
-	var headings []string
-	groups := map[string][]*pflag.Flag{}
+// flagGroup is a heading and the flags below it.
+type flagGroup struct {
+	heading string
+	flags   []*pflag.Flag
+}
+
+// flagGroups are the flags of c under their headings: first those without one, at the end those that every command has.
+func flagGroups(c *cobra.Command) []flagGroup {
+	groups := []flagGroup{{heading: "flags"}}
+	for h := range strings.Lines(c.Annotations[annotationHeadings]) {
+		groups = append(groups, flagGroup{heading: strings.TrimSpace(h)})
+	}
 	add := func(heading string) func(*pflag.Flag) {
 		return func(f *pflag.Flag) {
 			if f.Hidden {
@@ -91,27 +105,43 @@ func writeFlags(b *strings.Builder, c *cobra.Command) {
 			if g := f.Annotations[annotationGroup]; len(g) > 0 {
 				h = g[0]
 			}
-			if !slices.Contains(headings, h) {
-				headings = append(headings, h)
+			i := slices.IndexFunc(groups, func(g flagGroup) bool { return g.heading == h })
+			if i < 0 {
+				i, groups = len(groups), append(groups, flagGroup{heading: h})
 			}
-			groups[h] = append(groups[h], f)
+			groups[i].flags = append(groups[i].flags, f)
 		}
 	}
+	if i := slices.IndexFunc(groups, func(g flagGroup) bool { return g.heading == whichNode }); i >= 0 { // many commands have it
+		groups = append(slices.Delete(groups, i, i+1), flagGroup{heading: whichNode})
+	}
 	c.LocalNonPersistentFlags().VisitAll(add("flags"))
-	c.InheritedFlags().VisitAll(add("everywhere"))
-	width := 0
-	for _, h := range headings {
-		for _, f := range groups[h] {
+	c.InheritedFlags().VisitAll(add(everywhere))
+	return slices.DeleteFunc(groups, func(g flagGroup) bool { return len(g.flags) == 0 })
+}
+
+// everywhere is the heading of the flags that every command has.
+const everywhere = "everywhere"
+
+func writeFlags(b *strings.Builder, c *cobra.Command) {
+	groups, width := flagGroups(c), 0
+	for _, g := range groups {
+		for _, f := range g.flags {
 			width = max(width, len(flagUsage(f)))
 		}
 	}
-	for _, h := range headings {
-		fmt.Fprintf(b, "\n%s:\n", h)
-		for _, f := range groups[h] {
-			_, text := pflag.UnquoteUsage(f)
-			fmt.Fprintf(b, "  %-*s   %s%s\n", width, flagUsage(f), text, defaultText(f))
+	for _, g := range groups {
+		fmt.Fprintf(b, "\n%s:\n", g.heading)
+		for _, f := range g.flags {
+			fmt.Fprintf(b, "  %-*s   %s\n", width, flagUsage(f), flagMeaning(f))
 		}
 	}
+}
+
+// flagMeaning is what a flag does, and its default if that says anything.
+func flagMeaning(f *pflag.Flag) string {
+	_, text := pflag.UnquoteUsage(f)
+	return text + defaultText(f)
 }
 
 // flagUsage is "-o, --output FORMAT" or "--wait[=DURATION]", with room for the letter where there is none.
@@ -139,29 +169,35 @@ func defaultText(f *pflag.Flag) string {
 }
 
 func writeEnvironment(b *strings.Builder, c *cobra.Command) {
-	names := strings.Fields(c.Annotations[annotationEnv])
-	if len(names) == 0 {
-		return
-	}
-	b.WriteString("\nenvironment:\n")
-	for _, v := range environmentVariables() {
-		if slices.Contains(names, v.name) {
-			fmt.Fprintf(b, "  %-15s   %s\n", v.name, v.meaning)
+	for i, v := range variablesOf(c) {
+		if i == 0 {
+			b.WriteString("\nenvironment:\n")
 		}
+		fmt.Fprintf(b, "  %-15s   %s\n", v.name, v.meaning)
 	}
 }
 
 func writeExits(b *strings.Builder, c *cobra.Command) {
-	codes := strings.Fields(c.Annotations[annotationExits])
-	if len(codes) == 0 {
-		return
-	}
-	b.WriteString("\nexit codes:\n")
-	for _, x := range exitCodes() {
-		if slices.Contains(codes, x.name) {
-			fmt.Fprintf(b, "  %-3s  %s\n", x.name, x.meaning)
+	for i, x := range exitsOf(c) {
+		if i == 0 {
+			b.WriteString("\nexit codes:\n")
 		}
+		fmt.Fprintf(b, "  %-3s  %s\n", x.name, x.meaning)
 	}
+}
+
+// variablesOf are the variables of the environment that c reads, beside those for keys of the config.
+func variablesOf(c *cobra.Command) []meaning {
+	return named(environmentVariables(), strings.Fields(c.Annotations[annotationEnv]))
+}
+
+// exitsOf are the codes that c may exit with.
+func exitsOf(c *cobra.Command) []meaning {
+	return named(exitCodes(), strings.Fields(c.Annotations[annotationExits]))
+}
+
+func named(all []meaning, names []string) []meaning {
+	return slices.DeleteFunc(all, func(m meaning) bool { return !slices.Contains(names, m.name) })
 }
 
 // wrap breaks each paragraph of s into lines of at most width characters. Lines that begin with a space are

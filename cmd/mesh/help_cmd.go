@@ -19,7 +19,7 @@ type overviewGroup struct {
 func overviewGroups() []overviewGroup {
 	return []overviewGroup{
 		{"start", []string{"keygen", "run", "invite", "join", "demo"}},
-		{"inspect", []string{"status", "peers", "log", "doctor"}},
+		{"inspect", []string{"status", "peers", "tui", "log", "doctor"}},
 		{"other", []string{"adopt", "crd", "completion", "version", "help"}},
 	}
 }
@@ -27,11 +27,11 @@ func overviewGroups() []overviewGroup {
 // overview is what bare mesh prints.
 func overview(root *cobra.Command) string {
 	var b strings.Builder
-	b.WriteString("mesh keeps clusters in sync peer to peer, with no central server.\n")
+	b.WriteString("mesh keeps Kubernetes clusters in sync peer to peer, with no central server.\n")
 	for _, l := range []struct{ cmd, example, text string }{
 		{"run", "mesh run --zone east --invite", "start a node and print an invitation"},
 		{"join", "mesh join TOKEN --zone west --run", "join from another machine"},
-		{"status", "mesh status", "see how it is doing"},
+		{"tui", "mesh tui", "watch it live"},
 		{"demo", "mesh demo", "watch three nodes tell their story"},
 	} {
 		if find(root, l.cmd) != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -56,6 +57,29 @@ func TestEveryCommandHasHelp(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Every page of help, as it is printed.
+func TestHelpPages(t *testing.T) {
+	t.Parallel()
+	pages := map[string]string{"mesh": overview(newRootCmd(newTestEnv(t).env))}
+	eachCommand(t, func(c *cobra.Command) { pages[strings.ReplaceAll(c.CommandPath(), " ", "-")] = helpText(c) })
+	for _, topic := range helpTopics() {
+		text, _ := topicText(topic.name)
+		pages["help-"+topic.name] = text
+	}
+	for name, text := range pages {
+		golden(t, "help/"+name, text)
+	}
+	entries, err := os.ReadDir("testdata/golden/help")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range entries {
+		if _, ok := pages[strings.TrimSuffix(f.Name(), ".txt")]; !ok {
+			t.Errorf("there is no page of help for %s", f.Name())
+		}
+	}
 }
 
 // examples returns the command lines of the examples.
@@ -196,11 +220,11 @@ func TestFlagGroups(t *testing.T) {
 
 usage: mesh x [flags]
 
-network:
-      --bind-port PORT   listen on PORT (default 9102)
-
 flags:
       --plain            be plain
+
+network:
+      --bind-port PORT   listen on PORT (default 9102)
 `
 	if got := helpText(c); got != want {
 		t.Errorf("help is\n%s\nwant\n%s", got, want)
