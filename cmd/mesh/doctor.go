@@ -131,29 +131,19 @@ func checkIDs() []string {
 // runDoctor has the checks run, by the node or here, and tells what they find.
 func runDoctor(ctx context.Context, e *env, f *doctorFlags) error {
 	report := newDoctorReport(e, *f.format, f.failOn)
-	q := admin.DoctorQuery{Groups: f.groups, Skip: f.skip}
-	why, cause, asked := "", "", error(nil)
-	if f.offline {
-		why = "no node was asked (--offline)"
-	} else {
-		addr, err := f.ask(ctx, e, q, report)
+	l := newLocalDoctor(e, f.node, "no node was asked (--offline)")
+	l.offline = f.offline
+	var asked *cliError
+	if !f.offline {
+		addr, err := f.ask(ctx, e, admin.DoctorQuery{Groups: f.groups, Skip: f.skip}, report)
 		if err == nil {
 			return report.finish()
 		}
-		var told *cliError
-		if errors.As(nodeError(e, err), &told) && told.exitCode() == 3 && report.count() == 0 && e.flags.archive == "" {
-			asked = told
-		} else {
+		if !errors.As(nodeError(e, err), &asked) || report.count() > 0 || e.flags.archive != "" || !l.explain(addr, asked) {
 			return errors.Join(report.err, nodeError(e, err))
 		}
-		if why = "no node answers at " + addr; told.Code != admin.CodeUnreachable { // it is there, and cannot answer yet
-			why = told.What
-		}
-		cause = told.Cause
+		e.note("%s; looking at what needs none, from here", l.why)
 	}
-	l := newLocalDoctor(e, f.node, why)
-	l.cause, l.offline = cause, f.offline
-	e.note("%s; looking at what needs none, from here", why)
 	if err := doctor.Run(ctx, l.suite(), doctor.Options{Groups: f.groups, Skip: f.skip, Now: e.now}, report.add); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"sync"
 
+	"dcp.hiro.io/mesh/internal/admin"
 	"dcp.hiro.io/mesh/internal/config"
 	"dcp.hiro.io/mesh/internal/doctor"
 	"dcp.hiro.io/mesh/internal/keys"
@@ -201,7 +202,8 @@ func (s *setup) disk() (dir string, free, total uint64, err error) {
 type localDoctor struct {
 	setup
 	why, cause string // there is no node
-	offline    bool   // none was asked
+	next       []string
+	offline    bool // none was asked
 }
 
 func newLocalDoctor(e *env, node *nodeFlags, why string) *localDoctor {
@@ -212,13 +214,29 @@ func newLocalDoctor(e *env, node *nodeFlags, why string) *localDoctor {
 	return l
 }
 
+// explain takes over why no node answered, and reports whether that is a reason to look without one.
+func (l *localDoctor) explain(addr string, err *cliError) bool {
+	l.cause, l.next = err.Cause, err.Next
+	switch {
+	case err.Code == admin.CodeUnreachable:
+		l.why, l.next = "no node answers at "+addr, []string{"mesh run --zone NAME", "or name another node: mesh doctor --node unix:DIR/api.sock"}
+	case err.exitCode() == 3: // it is there, and cannot answer yet
+		l.why = err.What
+	case err.Code == "MESH-2001" || err.Code == "MESH-2005":
+		l.why, l.cause, l.next = "it is not known which node to ask", err.What, nil // config.valid says what to do
+	default:
+		return false
+	}
+	return true
+}
+
 func (l *localDoctor) suite() doctor.Suite {
 	out := l.setup.suite()
 	out["network.node"] = func(context.Context) []mesh.CheckResult {
 		if l.offline {
 			return doctor.Skip(l.why)
 		}
-		return []mesh.CheckResult{doctor.Fail("", l.why, l.cause, "mesh run --zone NAME", "or name another node: mesh doctor --node unix:DIR/api.sock")}
+		return []mesh.CheckResult{doctor.Fail("", l.why, l.cause, l.next...)}
 	}
 	out["network.ports"] = l.with(l.ports)
 	maps.Copy(out, doctor.OfNetwork(l.dial))

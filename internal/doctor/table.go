@@ -62,15 +62,16 @@ func IsGroup(name string) bool { return slices.Contains(groups, name) }
 // Markdown is docs/checks.md: every check with its page, below the name of its group.
 func Markdown() string {
 	var b strings.Builder
-	b.WriteString("# Checks\n\nWhat `mesh doctor` finds out, by group. `mesh help ID` shows the same offline. " +
-		"A check that needs another is skipped where that one fails or is skipped itself.\n")
+	b.WriteString("# Checks\n\nWhat `mesh doctor` finds out, in the order in which it tells it. `mesh help ID` shows the same offline.\n\n" +
+		"| mark | it means |\n|---|---|\n| ok | what the line says holds |\n| warn | worth a look |\n| FAIL | a fault: exit code 4 |\n" +
+		"| skip | nothing to look at, or a check that this one needs failed |\n")
 	group := ""
 	for _, p := range Pages() {
 		if p.Group != group {
 			group = p.Group
 			b.WriteString("\n## " + group + "\n")
 		}
-		b.WriteString("\n### " + p.ID + "\n\n**" + p.Title + ".** " + p.Text + "\n")
+		b.WriteString("\n<a id=\"" + p.ID + "\"></a>\n\n### " + p.ID + "\n\n*" + p.Title + "*\n\n" + p.Text + "\n")
 		if len(p.Needs) > 0 {
 			b.WriteString("\nNeeds `" + strings.Join(p.Needs, "`, `") + "`.\n")
 		}
