@@ -48,3 +48,9 @@ func (s *standby) Topology(context.Context) (mesh.Topology, error) {
 func (s *standby) Content(context.Context, mesh.ObjectKey, mesh.Zone) (admin.Claimed, bool, error) {
 	return admin.Claimed{}, false, s.refuse()
 }
+
+// tellOwn keeps a notice about this zone.
+func (r *running) tellOwn(n mesh.Notice) {
+	n.Zone = r.cfg.Mesh.Zone
+	r.notices.Tell(n)
+}

@@ -119,6 +119,7 @@ func (r *running) kubeConfig(w kube.Witness, recorder kube.Recorder) kube.Config
 		Conn: r.kube.conn, Zone: r.cfg.Mesh.Zone, Drift: kube.Drift(r.cfg.Mesh.Drift), Entries: kubeEntries(r.cfg),
 		Reader: r.store, Witness: w, Recorder: recorder, Publishes: r.cfg.Publishes, Applies: r.cfg.Applies,
 		Secret: holdsKey(r.key.Public()), Metrics: r.kube.metrics, Logger: r.logs.For(logging.Kube),
+		Tell: r.tellOwn,
 	}
 }
 

@@ -224,7 +224,7 @@ func (r *running) openCluster() (err error) {
 		return r.openKubernetes()
 	case k.Folder != "":
 		// Not assigned at once: a nil *Folder would be a cluster.
-		f, err := folder.New(folder.Config{Dir: r.e.path(k.Folder), Zone: r.cfg.Mesh.Zone, Reader: r.store, Logger: r.logs.For(logging.Folder)})
+		f, err := folder.New(folder.Config{Dir: r.e.path(k.Folder), Zone: r.cfg.Mesh.Zone, Reader: r.store, Logger: r.logs.For(logging.Folder), Tell: r.tellOwn})
 		if err != nil {
 			return err
 		}

@@ -28,6 +28,9 @@ type Config struct {
 	Zone   mesh.Zone    // our own
 	Reader Reader       // what is to be written; an oplog.Reader
 	Logger *slog.Logger // nil: discard
+	// Tell is handed what people should know of the folder: notices without zone and id. It must not block. Nil: nobody
+	// is told.
+	Tell func(mesh.Notice)
 
 	// Rescan is how often everything is compared with what is known, in case a change was not reported;
 	// default 30 s.
@@ -57,6 +60,9 @@ func (c *Config) validate() error {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Tell == nil {
+		c.Tell = func(mesh.Notice) {}
 	}
 	if c.Rescan == 0 {
 		c.Rescan = 30 * time.Second
@@ -118,7 +124,7 @@ func New(cfg Config) (*Folder, error) {
 		results:  make(chan replica.Input, 256),
 		local:    newLocalIndex(),
 		replicas: newReplicaIndex(),
-		problems: problems{log: cfg.Logger, of: map[string][]mesh.Problem{}},
+		problems: problems{log: cfg.Logger, tell: cfg.Tell, of: map[string][]mesh.Problem{}},
 		probes:   map[mesh.ObjectKey]struct{}{},
 
 		newWatcher: newWatcher,

@@ -2,6 +2,7 @@ package folder
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -29,12 +30,13 @@ const maxProblems = 1000
 
 // problems keeps what is wrong, by the thing it is wrong with. Guarded by Folder.mu.
 type problems struct {
-	log *slog.Logger
-	of  map[string][]mesh.Problem
+	log  *slog.Logger
+	tell func(mesh.Notice)
+	of   map[string][]mesh.Problem
 }
 
-// put replaces the problems of a subject; none clears them. A problem that is new is logged, one that stays keeps
-// the time it began.
+// put replaces the problems of a subject; none clears them. A problem that is new is logged and told, one that stays
+// keeps the time it began, and the end of one is told.
 func (p problems) put(subject string, since time.Time, list ...mesh.Problem) {
 	old := p.of[subject]
 	for i := range list {
@@ -46,12 +48,34 @@ func (p problems) put(subject string, since time.Time, list ...mesh.Problem) {
 		}
 		list[i].Since = since
 		p.log.Warn("problem in the folder", "file", now.File, "line", now.Line, "object", now.Object, "reason", now.Reason, "text", now.Text)
+		level := mesh.LevelWarn
+		if now.Reason == ReasonFolderMissing || now.Reason == ReasonWitnessUnreadable {
+			level = mesh.LevelBad // nothing goes on
+		}
+		p.tell(mesh.Notice{Kind: mesh.NoticeKube, Level: level, Object: now.Object, Reason: now.Reason, Text: inFile(now)})
+	}
+	for _, o := range old {
+		if !slices.ContainsFunc(list, func(now mesh.Problem) bool { return o.Reason == now.Reason && o.Object == now.Object }) {
+			p.tell(mesh.Notice{Kind: mesh.NoticeKube, Level: mesh.LevelInfo, Object: o.Object, Reason: o.Reason,
+				Text: fmt.Sprintf("well again after %s: %s", since.Sub(o.Since).Round(time.Second), inFile(o))})
+		}
 	}
 	if len(list) == 0 {
 		delete(p.of, subject)
 		return
 	}
 	p.of[subject] = list
+}
+
+// inFile is what is wrong and where.
+func inFile(p mesh.Problem) string {
+	switch {
+	case p.File == "":
+		return p.Text
+	case p.Line == 0:
+		return p.File + ": " + p.Text
+	}
+	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text)
 }
 
 func (p problems) list() []mesh.Problem {

@@ -69,6 +69,9 @@ type Config struct {
 	Metrics *Metrics     // nil: nothing is counted
 	Writers int          // writes under way at once; default 16
 	Logger  *slog.Logger // nil: discard
+	// Tell is handed what people should know of the cluster: notices without zone and id. It must not block. Nil: nobody
+	// is told.
+	Tell func(mesh.Notice)
 }
 
 // Cluster is a Kubernetes cluster as the cluster of a node. All methods but Run return at once; they are safe
@@ -106,7 +109,7 @@ func New(cfg Config) (*Cluster, error) {
 	}
 	c := &Cluster{
 		cfg: cfg, log: cfg.Logger, types: newTypes(cfg.Conn.Discovery),
-		out: newOutbox(), problems: newProblems(cfg.Logger), writes: newWrites(), proofs: newProofs(),
+		out: newOutbox(), problems: newProblems(cfg.Logger, cfg.Tell), writes: newWrites(), proofs: newProofs(),
 		fights: newFights(), index: map[mesh.ObjectKey]*known{},
 	}
 	c.witness = newWitness(c)

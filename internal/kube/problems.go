@@ -2,6 +2,7 @@ package kube
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -37,17 +38,22 @@ type subject struct {
 
 // problems keeps what is wrong. Safe for concurrent use.
 type problems struct {
-	log *slog.Logger
-	mu  sync.Mutex
-	of  map[subject]mesh.Problem
+	log  *slog.Logger
+	tell func(mesh.Notice)
+	mu   sync.Mutex
+	of   map[subject]mesh.Problem
 }
 
-func newProblems(log *slog.Logger) *problems {
-	return &problems{log: log, of: map[subject]mesh.Problem{}}
+// newProblems keeps none. tell may be nil.
+func newProblems(log *slog.Logger, tell func(mesh.Notice)) *problems {
+	if tell == nil {
+		tell = func(mesh.Notice) {}
+	}
+	return &problems{log: log, tell: tell, of: map[subject]mesh.Problem{}}
 }
 
-// put notes a problem. One that is new is logged, one that stays keeps the time it began. It returns whether it
-// is new.
+// put notes a problem. One that is new is logged and told, one that stays keeps the time it began. It returns whether
+// it is new.
 func (p *problems) put(s subject, reason, text string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -65,6 +71,7 @@ func (p *problems) put(s subject, reason, text string) bool {
 	fresh := !was || old.Reason != reason
 	if fresh {
 		p.log.Warn("problem in the cluster", "object", now.Object, "reason", reason, "text", now.Text)
+		p.tell(mesh.Notice{Kind: mesh.NoticeKube, Level: levelOf(reason), Object: now.Object, Reason: reason, Text: now.Text})
 	}
 	return fresh
 }
@@ -72,7 +79,22 @@ func (p *problems) put(s subject, reason, text string) bool {
 func (p *problems) clear(s subject) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	old, was := p.of[s]
+	if !was {
+		return
+	}
 	delete(p.of, s)
+	p.tell(mesh.Notice{Kind: mesh.NoticeKube, Level: mesh.LevelInfo, Object: old.Object, Reason: old.Reason,
+		Text: fmt.Sprintf("well again after %s: %s", time.Since(old.Since).Round(time.Second), old.Text)})
+}
+
+// levelOf says how much a problem matters: without the API server nothing goes on.
+func levelOf(reason string) string {
+	switch reason {
+	case ReasonAPIServerUnreachable, ReasonWitnessUnreadable:
+		return mesh.LevelBad
+	}
+	return mesh.LevelWarn
 }
 
 func (p *problems) list() []mesh.Problem {

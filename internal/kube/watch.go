@@ -66,6 +66,8 @@ func (c *Cluster) follow(ctx context.Context, s *source) {
 		switch {
 		case err == nil:
 		case apierrors.IsResourceExpired(err), apierrors.IsGone(err):
+			c.problems.tell(mesh.Notice{Kind: mesh.NoticeKube, Level: mesh.LevelInfo, Reason: "WatchRestarted",
+				Text: s.what() + " restarted: what it had seen is too old, everything is listed anew"})
 			if wait.next == 0 {
 				wait.next = time.Millisecond // the first time at once
 				continue
@@ -389,6 +391,8 @@ func (c *Cluster) rewound(s *source, now string) bool {
 		s.highest = max(s.highest, v)
 		return false
 	}
+	c.problems.tell(mesh.Notice{Kind: mesh.NoticeKube, Level: mesh.LevelWarn, Reason: "ClusterRewound",
+		Text: s.what() + ": the cluster went back to an earlier state"})
 	c.log.Warn("the cluster went back to an earlier state", "watch", s.what(), "version", v, "before", s.highest)
 	s.highest = v
 	c.mu.Lock()
