@@ -5,8 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"dcp.hiro.io/mesh/internal/mesh"
 	"github.com/charmbracelet/x/ansi"
+
+	"dcp.hiro.io/mesh/internal/mesh"
 )
 
 // checkGroups is the order in which `mesh doctor` names its groups; others follow as they come.

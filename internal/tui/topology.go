@@ -26,7 +26,8 @@ func drawTopology(c *canvas, s *state, o topologyOptions) {
 const legendRows = 3
 
 func drawGraph(c *canvas, g *graph, o topologyOptions) {
-	if c.width < 8 || c.height < 1 {
+	if c.width < 12 {
+		drawNote(c, "too narrow")
 		return
 	}
 	if len(g.nodes) == 0 {

@@ -5,8 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"dcp.hiro.io/mesh/internal/mesh"
 	"github.com/charmbracelet/x/ansi"
+
+	"dcp.hiro.io/mesh/internal/mesh"
 )
 
 // listed is one line of the list of links.

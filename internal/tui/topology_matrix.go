@@ -3,8 +3,9 @@ package tui
 import (
 	"strconv"
 
-	"dcp.hiro.io/mesh/internal/mesh"
 	"github.com/charmbracelet/x/ansi"
+
+	"dcp.hiro.io/mesh/internal/mesh"
 )
 
 // Widths of columns of round trips: a mark and three digits, or more where there is room.

@@ -3,8 +3,9 @@ package tui
 import (
 	"strings"
 
-	"dcp.hiro.io/mesh/internal/mesh"
 	"github.com/charmbracelet/x/ansi"
+
+	"dcp.hiro.io/mesh/internal/mesh"
 )
 
 // sheet is a canvas on which a graph is drawn: it knows which cells are free, so that lines stop at names and
