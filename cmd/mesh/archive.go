@@ -27,6 +27,13 @@ func refuseArchived(e *env, root *cobra.Command) {
 			return
 		}
 		name := strings.TrimPrefix(strings.TrimPrefix(c.CommandPath(), root.CommandPath()), " ")
+		if exits := strings.Fields(c.Annotations[annotationExits]); slices.Contains(archived(), name) && !slices.Contains(exits, "6") {
+			i := slices.IndexFunc(exits, func(s string) bool { return len(s) > 1 || s > "6" })
+			if i < 0 {
+				i = len(exits)
+			}
+			c.Annotations[annotationExits] = strings.Join(slices.Insert(exits, i, "6"), " ") // a bundle may lack what is wanted
+		}
 		c.RunE = func(c *cobra.Command, args []string) error {
 			if e.flags.archive == "" || slices.Contains([]string{"version", "help", "completion"}, name) {
 				return runE(c, args)
@@ -114,7 +121,7 @@ func archiveCodes() []errorCode {
 			"A bundle holds states, lists, checks, metrics and log lines, and no content of objects: so no operations of the logs either. It " +
 			"has the ways of those objects that were not simply live when it was made, and of the one that was named: " +
 			"mesh doctor KIND/NAMESPACE/NAME --bundle FILE. What could not be had stands in its bundle.json."},
-		{"MESH-6803", "the bundle's file exists", "" +
+		{"MESH-6802", "the bundle's file exists", "" +
 			"A bundle never overwrites a file. Choose another name, or remove the old one."},
 	}
 }

@@ -179,7 +179,7 @@ func (b *bundler) place(temp, path string) error {
 }
 
 func (b *bundler) exists() error {
-	return &cliError{Code: "MESH-6803", What: b.file + " exists and was left alone", Cause: "a bundle never takes the place of another file",
+	return &cliError{Code: "MESH-6802", What: b.file + " exists and was left alone", Cause: "a bundle never takes the place of another file",
 		Next: []string{"mesh doctor --bundle OTHERFILE"}}
 }
 

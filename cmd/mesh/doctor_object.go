@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"dcp.hiro.io/mesh/internal/admin"
@@ -33,6 +34,7 @@ func runDoctorObject(ctx context.Context, e *env, node *nodeFlags, object, forma
 		var self mesh.Zone
 		if self, err = ownZone(ctx, client); err == nil {
 			err = e.printf("%s", traceText(e, t, self, format != formatText))
+			elsewhere(e, t)
 		}
 	}
 	if err != nil {
@@ -111,20 +113,15 @@ func traceSummary(t mesh.Trace) string {
 	for _, s := range t.Steps {
 		n[s.Status]++
 	}
-	text := fmt.Sprintf("%d ok, %d warn, %d fail, %d skipped", n[mesh.CheckOK], n[mesh.CheckWarn], n[mesh.CheckFail], n[mesh.CheckSkip])
-	if others := otherZones(t); n[mesh.CheckFail] == 0 && len(others) > 0 && t.Owner != "" {
-		text += "; what another zone wrote to its cluster is known there: mesh doctor " + oneLine(t.Object)
-	}
-	return text
+	return fmt.Sprintf("%d ok, %d warn, %d fail, %d skipped", n[mesh.CheckOK], n[mesh.CheckWarn], n[mesh.CheckFail], n[mesh.CheckSkip])
 }
 
-func otherZones(t mesh.Trace) (out []mesh.Zone) {
-	for _, s := range t.Steps {
-		if s.Zone != "" {
-			out = append(out, s.Zone)
-		}
+// elsewhere says where to ask on: a node knows its own cluster alone.
+func elsewhere(e *env, t mesh.Trace) {
+	others := slices.ContainsFunc(t.Steps, func(s mesh.TraceStep) bool { return s.Zone != "" })
+	if others && traceError(t) == nil {
+		e.note("what another zone wrote to its cluster is known there: mesh doctor %s", oneLine(t.Object))
 	}
-	return out
 }
 
 // traceError names the first step that is missing, and the first command that helps.

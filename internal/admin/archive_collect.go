@@ -15,7 +15,6 @@ const (
 	maxBundleObjects = 200_000          // some 64 MiB; of more the first ones
 	maxBundleTraces  = 200              // each is a question to the node's loop
 	framesWithin     = 10 * time.Second // until a whole frame came; a node tells within a second
-	framesMore       = 3 * time.Second  // for the rest of a large picture; on a busy node something always changes
 )
 
 // Collect asks a node for everything that a bundle holds. What it doesn't answer is noted as missing; an error is that
@@ -126,8 +125,8 @@ func (b *Bundle) collectTraces(ctx context.Context, c *Client, resources []mesh.
 	return b.add(bundleTraces, newList("TraceList", traces))
 }
 
-// collectFrames gathers what a watcher is told first: everything, and the newest notices. It goes on until the node says
-// that nothing more has changed, for a large picture comes in several frames.
+// collectFrames gathers what a watcher is told first: everything, and the newest notices. All frames of that carry one
+// time, for a large picture comes in several.
 func (b *Bundle) collectFrames(ctx context.Context, c *Client) error {
 	ctx, done := context.WithTimeoutCause(ctx, framesWithin, errSlowFrames)
 	defer done()
@@ -135,7 +134,6 @@ func (b *Bundle) collectFrames(ctx context.Context, c *Client) error {
 	var failed error
 	id := uint64(0)
 	whole := false
-	var since time.Time // when the whole frame came
 	err := c.Frames(ctx, func(f mesh.Frame) {
 		if failed != nil || ctx.Err() != nil {
 			return
@@ -143,15 +141,12 @@ func (b *Bundle) collectFrames(ctx context.Context, c *Client) error {
 		if !whole && !f.Whole {
 			return
 		}
-		quiet := f.Status == nil && f.Peers == nil && f.Topology == nil && f.Logs == nil && f.Resources == nil && len(f.Notices) == 0
-		if whole && (quiet || time.Since(since) > framesMore) {
+		if whole && !f.Time.Equal(b.Info.Time) {
 			done()
 			return
 		}
-		if !whole {
-			whole, since = true, time.Now()
-			b.Info.Time = f.Time.UTC() // the node's clock is what its ages are counted by
-		}
+		whole = true
+		b.Info.Time = f.Time.UTC() // the node's clock is what its ages are counted by
 		if f.Resources != nil {
 			for i, r := range f.Resources.Items {
 				f.Resources.Items[i] = withoutHash(r)

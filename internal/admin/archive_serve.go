@@ -18,8 +18,8 @@ import (
 
 // Codes of what a bundle refuses.
 const (
-	CodeArchived  = "MESH-6801" // what is in a bundle cannot be changed
-	CodeNotInside = "MESH-6802" // the bundle doesn't hold what was asked for
+	CodeArchived  = "MESH-2802" // what is in a bundle cannot be changed
+	CodeNotInside = "MESH-6801" // the bundle doesn't hold what was asked for
 )
 
 // RoundTrip answers a request as the node would have when the bundle was made; a bundle is a RoundTripper for
