@@ -94,6 +94,8 @@ func samples() []sample {
 		{"Ack", encodeAck(), again(decodeNothing, func(struct{}) []byte { return encodeAck() })},
 		{"Present", encodePresent(presentMsg{"meshhand1_", []opMsg{{[]byte{1, 2}, []byte{3}}}}), again(decodePresent, encodePresent)},
 		{"Accepted", encodeAccepted(), again(decodeNothing, func(struct{}) []byte { return encodeAccepted() })},
+		{"DialBack", encodeDialBack(), again(decodeNothing, func(struct{}) []byte { return encodeDialBack() })},
+		{"DialedBack", encodeDialedBack([]BackTry{{"h:1", ReachAnswered, ReachSilent}, {"[::1]:2", ReachRefused, ReachOther}}), again(decodeDialedBack, encodeDialedBack)},
 		{"Records", records, again(decodeRecords, func(raws [][]byte) []byte {
 			b, _ := encodeRecords(raws)
 			return b

@@ -81,6 +81,7 @@
 //	/mesh/H/hello/1.0.0           one exchange per connection
 //	/mesh/H/sync/1.0.0            the link
 //	/mesh/H/join/1.0.0            one exchange per stream
+//	/mesh/H/dialback/1.0.0        one exchange per stream
 //	/mesh/H/meshsub/1.2.0, 1.1.0  gossipsub, topic /mesh/H/gossip/1.0.0
 //
 // A frame is u32 length, u8 kind, payload; the length counts kind and payload and is capped for each kind.
@@ -123,6 +124,9 @@
 //	35 Ack          nothing
 //	36 Present      text hand-over (may be empty), u32 n, n x (bytes header, bytes body)
 //	37 Accepted     nothing
+//	48 DialBack     nothing
+//	49 DialedBack   u8 n, n x (text host:port, u8 outcome by QUIC, u8 outcome by TCP); an outcome is 1 answered,
+//	                2 silent, 3 refused, 4 something else
 //
 // Life is the incarnation of the log in use when the process started, or the time if there was none; (life,
 // process start, run id) orders two processes with one key. A state is 1 Ready, 2 NotReady, 3 Unavailable, 4
@@ -139,6 +143,10 @@
 // not only judged, says Ack and is answered Accepted. Or it sends Present and is answered Accepted or Denied. A
 // Redeem may be repeated by the same key: it gets the same answer. The codes of Denied are those of
 // replica.Denial, and wrong_network, incompatible, rate_limited and not_proven.
+//
+// On a dialback stream a member sends DialBack, and is answered DialedBack: how dialling it went, at the endpoints at
+// which the other knows it, at most four, from sockets that no link uses. A node serves two of them at a time, one each
+// 5 seconds to the same key, and nobody who is no member.
 //
 // # Limits
 //

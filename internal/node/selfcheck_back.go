@@ -123,11 +123,14 @@ func (n *Node) dialBack(ctx context.Context, s network.Stream, p *peerEntry) err
 	defer cancel()
 	_ = s.SetDeadline(time.Now().Add(backPatience)) // a closed stream shows itself below
 	k, b, err := newFrameReader(s, nil).next()
-	switch {
-	case err != nil:
+	if err == nil && k != kindDialBack {
+		err = malformed("kind %d as a question", k)
+	}
+	if err == nil {
+		_, err = decodeNothing(b)
+	}
+	if err != nil {
 		return err
-	case k != kindDialBack || len(b) > 0:
-		return malformed("kind %d with %d bytes as a question", k, len(b))
 	}
 	ways := n.waysBack(p)
 	prober, err := n.newProber()
@@ -223,7 +226,7 @@ func (n *Node) askBack(ctx context.Context, l *link) ([]BackTry, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.ResetWithError(codeStopped) })
 	defer stop()
-	if _, err := s.Write(seal(begin(kindDialBack))); err != nil {
+	if _, err := s.Write(encodeDialBack()); err != nil {
 		return nil, err
 	}
 	k, b, err := newFrameReader(s, nil).next()
@@ -238,7 +241,8 @@ func (n *Node) askBack(ctx context.Context, l *link) ([]BackTry, error) {
 		_ = s.Reset()
 		return nil, err
 	}
-	return tried, s.Close()
+	_ = s.Close() // the answer is here
+	return tried, nil
 }
 
 // backError says why a peer didn't answer.
@@ -257,6 +261,8 @@ func backError(err error) string {
 
 // reaches are the outcomes in the order of their numbers on the wire; 0 is none of them.
 var reaches = []Reach{ReachAnswered, ReachSilent, ReachRefused, ReachOther}
+
+func encodeDialBack() []byte { return seal(begin(kindDialBack)) }
 
 func encodeDialedBack(tried []BackTry) []byte {
 	b := append(begin(kindDialedBack), byte(len(tried)))

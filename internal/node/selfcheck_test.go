@@ -1,0 +1,242 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+
+	"dcp.hiro.io/mesh/internal/keys"
+	"dcp.hiro.io/mesh/internal/mesh"
+)
+
+// Each endpoint of a peer is dialled by both transports, and who answers has to be the peer.
+func TestTryPeers(t *testing.T) {
+	t.Parallel()
+	a, b, c, d := newMember(t, 1), newMember(t, 2), newMember(t, 3), newMember(t, 4)
+	closed, err := freePort("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.cfg.Nodes = []Peer{
+		{b.public(), b.zone(), []string{b.endpoint(), fmt.Sprintf("127.0.0.1:%d", closed)}},
+		{c.public(), c.zone(), []string{d.endpoint()}},
+		{testKey(5).Public(), "z5", []string{"nowhere.example:9102"}},
+		{testKey(6).Public(), "z6", nil},
+	}
+	a.cfg.lookup = func(_ context.Context, name string) ([]netip.Addr, error) {
+		return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+	}
+	b.knows(a)
+	d.knows(a)
+	for _, m := range []*member{a, b, d} {
+		m.start()
+	}
+	until(t, "a and b are linked", func() bool { return a.linkedTo(b) && b.linkedTo(a) })
+	links := len(a.node.peers.links())
+	ways, left, err := a.node.TryPeers(t.Context())
+	if err != nil || left != 0 {
+		t.Fatalf("TryPeers = %d left, %v", left, err)
+	}
+	got := map[string]string{}
+	for _, w := range ways {
+		got[w.Peer.Short()+" "+w.At] = fmt.Sprintf("configured %t linked %t quic %s tcp %s resolve %q cause %q", w.Configured, w.Linked, w.QUIC, w.TCP, w.Resolve, w.Cause)
+	}
+	want := map[string]string{
+		b.public().Short() + " " + b.endpoint():                   `configured true linked true quic answered tcp answered resolve "" cause ""`,
+		b.public().Short() + fmt.Sprintf(" 127.0.0.1:%d", closed): `configured true linked true quic silent tcp refused resolve "" cause "the connection was refused: no node listens there"`,
+		c.public().Short() + " " + d.endpoint():                   fmt.Sprintf(`configured true linked false quic other tcp other resolve "" cause "another node answers there: it has key %s"`, d.public()),
+		testKey(5).Public().Short() + " nowhere.example:9102":     `configured true linked false quic  tcp  resolve "the name nowhere.example has no address" cause ""`,
+	}
+	for at, w := range want {
+		if got[at] != w {
+			t.Errorf("%s: %s, want %s", at, got[at], w)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d endpoints were dialled, want %d: %v", len(got), len(want), got)
+	}
+	if !ways[len(ways)-1].Linked || ways[0].Linked {
+		t.Error("those that are not linked come first")
+	}
+	if now := len(a.node.peers.links()); now != links || !a.linkedTo(b) {
+		t.Errorf("%d links, there were %d: a way that was tried is none", now, links)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := a.node.TryPeers(ctx); err != nil {
+		t.Errorf("stopped: %v", err)
+	}
+}
+
+// A member is dialled back where it says to be, and told how that went.
+func TestDialBack(t *testing.T) {
+	t.Parallel()
+	a, b := newMember(t, 1), newMember(t, 2)
+	mutual(a, b)
+	until(t, "linked, with records", func() bool {
+		return a.linkedTo(b) && b.linkedTo(a) && len(b.node.book.toldBy(a.public())) > 0
+	})
+	said := a.node.AskDialBack(t.Context())
+	if len(said) != 1 || said[0].Err != "" || len(said[0].Tried) == 0 {
+		t.Fatalf("AskDialBack = %+v", said)
+	}
+	if x := said[0].Tried[0]; x != (BackTry{a.endpoint(), ReachAnswered, ReachAnswered}) {
+		t.Errorf("b reached a as %+v", x)
+	}
+	if said := a.node.AskDialBack(t.Context()); len(said) != 1 || said[0].Err != "it was asked a moment ago, or is busy" {
+		t.Errorf("asked at once again: %+v", said)
+	}
+	if in := append(a.node.Inbound(), b.node.Inbound()...); len(in) != 1 {
+		t.Errorf("%v came in; of two sides of a link one opened it", in)
+	}
+}
+
+// A node that listens elsewhere than it says is told so.
+func TestDialBackOutOfReach(t *testing.T) {
+	t.Parallel()
+	a, b := newMember(t, 1), newMember(t, 2)
+	closed, err := freePort("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.cfg.Advertise = []string{fmt.Sprintf("127.0.0.1:%d", closed)}
+	a.knows(b)
+	b.cfg.Nodes = []Peer{{a.public(), a.zone(), nil}}
+	a.start()
+	b.start()
+	until(t, "linked, with records", func() bool {
+		return a.linkedTo(b) && b.linkedTo(a) && len(b.node.book.toldBy(a.public())) > 0
+	})
+	said := a.node.AskDialBack(t.Context())
+	if len(said) != 1 || len(said[0].Tried) != 1 || said[0].Tried[0] != (BackTry{a.cfg.Advertise[0], ReachSilent, ReachRefused}) {
+		t.Errorf("AskDialBack = %+v", said)
+	}
+}
+
+// Nobody but members is served, a question that is none is refused, and so is an answer that is none.
+func TestDialBackRefusals(t *testing.T) {
+	t.Parallel()
+	a := newMember(t, 1)
+	a.cfg.Nodes = []Peer{{testKey(2).Public(), "z2", nil}}
+	a.start()
+	ask := func(s *stranger, question []byte) error {
+		st, err := openStream(t.Context(), s.conn, a.node.back.id)
+		if err != nil {
+			return err
+		}
+		defer st.Reset() //nolint:errcheck // it is done with
+		if _, err := st.Write(question); err != nil {
+			return err
+		}
+		_, _, err = newFrameReader(st, nil).next()
+		return err
+	}
+	code := func(err error) network.StreamErrorCode {
+		var reset *network.StreamError
+		if errors.As(err, &reset) {
+			return reset.ErrorCode
+		}
+		return 0
+	}
+	if err := ask(newStranger(t, testKey(9), a), encodeDialBack()); code(err) != codeNotAdmitted {
+		t.Errorf("a stranger: %v, want a reset with %x", err, codeNotAdmitted)
+	}
+	member := newStranger(t, testKey(2), a)
+	if err := ask(member, encodePing(1)); code(err) != codeProtocol {
+		t.Errorf("another question: %v, want a reset with %x", err, codeProtocol)
+	}
+	if err := ask(member, encodeDialBack()); code(err) != codeBusy {
+		t.Errorf("too soon: %v, want a reset with %x", err, codeBusy)
+	}
+	for name, b := range map[string][]byte{
+		"five endpoints":    encodeDialedBack(slicesOf(maxBackTries+1, BackTry{"h:1", ReachOther, ReachOther}))[5:],
+		"no endpoint":       encodeDialedBack([]BackTry{{"\x1b[31m", ReachOther, ReachOther}})[5:],
+		"an unknown answer": encodeDialedBack([]BackTry{{"h:1", "fine", ReachOther}})[5:],
+		"a byte too many":   append(encodeDialedBack(nil)[5:], 0),
+	} {
+		if got, err := decodeDialedBack(b); !errors.Is(err, errMalformed) {
+			t.Errorf("%s was taken: %v, %v", name, got, err)
+		}
+	}
+}
+
+// Two askers are served at once, and each every few seconds.
+func TestBackDesk(t *testing.T) {
+	t.Parallel()
+	d := newBackDesk(testNetwork)
+	now := time.Unix(1000, 0)
+	d.now = func() time.Time { return now }
+	key := func(i byte) keys.Public { return testKey(i).Public() }
+	if !d.admit(key(1)) || d.admit(key(1)) || !d.admit(key(2)) || d.admit(key(3)) {
+		t.Error("want two at once, and none twice")
+	}
+	<-d.room
+	if d.admit(key(1)) || !d.admit(key(3)) {
+		t.Error("want another one, and not the first again so soon")
+	}
+	<-d.room
+	if now = now.Add(backEvery); !d.admit(key(1)) || len(d.last) != 1 {
+		t.Errorf("want the first again, and the others forgotten: %v", d.last)
+	}
+}
+
+// The loss of a link is that of the last minutes.
+func TestLossMeter(t *testing.T) {
+	t.Parallel()
+	var m lossMeter
+	var c tcpConn
+	now := time.Unix(1000, 0)
+	for range lossSamples {
+		m.asked.Add(10)
+		m.missed.Add(5)
+		m.sample(c, now)
+		m.asked.Add(90) // too soon for another sample
+		m.missed.Add(45)
+		m.sample(c, now.Add(time.Second))
+		now = now.Add(lossEvery)
+	}
+	m.asked.Store(50_000)
+	m.missed.Store(1500)
+	for range lossSamples {
+		m.sample(c, now)
+		now = now.Add(lossEvery)
+		m.asked.Add(10)
+	}
+	if got := m.recent(c); got != (Loss{Sent: 10 * lossSamples}) || len(m.ring) != lossSamples {
+		t.Errorf("recent = %+v with %d samples", got, len(m.ring))
+	}
+	if got := (&lossMeter{}).recent(c); got != (Loss{}) {
+		t.Errorf("of a new link = %+v", got)
+	}
+}
+
+// tcpConn is a connection that counts no packets.
+type tcpConn struct{ network.Conn }
+
+func (tcpConn) As(any) bool { return false }
+
+// Packets are counted on a link over QUIC.
+func TestLosses(t *testing.T) {
+	t.Parallel()
+	a, b := newMember(t, 1), newMember(t, 2)
+	mutual(a, b)
+	until(t, "linked", func() bool { return a.linkedTo(b) && a.stateOf(b) == mesh.Ready })
+	l := a.entry(b).current()[0]
+	if transport, _ := describeAddr(l.s.Conn().RemoteMultiaddr()); transport != "quic" {
+		t.Fatalf("linked over %s", transport)
+	}
+	until(t, "packets are counted", func() bool {
+		x := a.node.Losses()[b.public()]
+		return x.Packets && x.Sent > 0 || l.loss.count(l.s.Conn()).Sent > 10
+	})
+	if x := l.loss.count(l.s.Conn()); !x.Packets || strings.Contains(fmt.Sprint(x), "-") {
+		t.Errorf("%+v", x)
+	}
+}
