@@ -13,6 +13,8 @@ import (
 const (
 	// maxProblems is how many problems of a cluster are listed; -o json has them all.
 	maxProblems = 20
+	// lookCloser ends the line of a node with findings.
+	lookCloser = "run: mesh doctor"
 	// maxNamed is how many peers or zones one line names.
 	maxNamed = 4
 )
@@ -245,9 +247,9 @@ func (t *statusPrinter) health(findings []mesh.Finding) {
 	}
 	switch {
 	case fails > 0:
-		t.line("health", fmt.Sprintf("%d fail %d warn", fails, warns), styleBad)
+		t.line("health", fmt.Sprintf("%d fail %d warn", fails, warns), styleBad, lookCloser)
 	case warns > 0:
-		t.line("health", fmt.Sprintf("%d warn", warns), styleWarn)
+		t.line("health", fmt.Sprintf("%d warn", warns), styleWarn, lookCloser)
 	default:
 		t.line("health", "ok", styleOK)
 	}
