@@ -25,6 +25,8 @@ const (
 type nodeFlags struct {
 	config  string
 	dataDir string
+
+	allNamespaces bool // of the Kubernetes cluster that is asked
 }
 
 // whichNode is the heading of these flags, the last one of a command's own.
@@ -37,7 +39,7 @@ func addNodeFlags(c *cobra.Command) *nodeFlags {
 	c.Flags().StringVar(&f.dataDir, "data-dir", "", "the data `DIR` of the node to ask")
 	_ = c.RegisterFlagCompletionFunc("config", completeFiles("yaml", "yml"))
 	groupFlags(c, whichNode, "config", "data-dir")
-	c.Annotations = withEnv(c.Annotations, "MESH_NODE MESH_CONFIG")
+	c.Annotations = withEnv(c.Annotations, "MESH_NODE MESH_CONFIG KUBECONFIG")
 	return f
 }
 
@@ -82,6 +84,12 @@ func (f *nodeFlags) dir(e *env) (string, error) {
 
 // client returns a client of the node to ask. The caller closes it.
 func (f *nodeFlags) client(e *env) (*admin.Client, error) {
+	if through, err := f.throughKubernetes(e); err != nil || through {
+		if err != nil {
+			return nil, err
+		}
+		return f.clientThroughKubernetes(e)
+	}
 	if e.flags.archive != "" {
 		return archiveClient(e)
 	}
@@ -104,6 +112,8 @@ func nodeError(e *env, err error) error {
 		return nil
 	case errors.As(err, &known), errors.Is(err, context.Canceled):
 		return err
+	case kubeError(e, err) != nil:
+		return kubeError(e, err)
 	case errors.As(err, &refused):
 		return &cliError{Code: refused.Code, What: refused.Message, Cause: refused.Cause, Next: refused.Next, Err: err}
 	case errors.Is(err, context.DeadlineExceeded):

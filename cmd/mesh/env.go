@@ -51,7 +51,9 @@ type env struct {
 	// be nil.
 	beforeDemoStep func(d *demo, step string)
 
+	plugin bool // kubectl called, as kubectl mesh
 	flags  globalFlags
+	kube   kubeFlags
 	warned map[string]bool
 	opened *admin.Archive // of flags.archive, once it was read
 }
@@ -138,13 +140,13 @@ func (e *env) write(b []byte) error {
 // note tells on stderr what happened beside the data. --quiet silences it.
 func (e *env) note(format string, args ...any) {
 	if !e.flags.quiet {
-		fmt.Fprintf(e.stderr, format+"\n", args...)
+		fmt.Fprintln(e.stderr, e.asCalled(fmt.Sprintf(format, args...)))
 	}
 }
 
 // warn prints a warning on stderr, each text once.
 func (e *env) warn(format string, args ...any) {
-	text := oneLine(fmt.Sprintf(format, args...))
+	text := e.asCalled(oneLine(fmt.Sprintf(format, args...)))
 	if e.warned[text] {
 		return
 	}

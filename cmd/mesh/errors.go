@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,6 +32,8 @@ type cliError struct {
 	Details []string // lines that take the place of the cause, such as one per problem of a config file
 	Next    []string // commands to run next, each with its few words of lead-in
 	Err     error    // the wrapped chain, shown with --verbose only; may be nil
+
+	called string // the name that the program was called by; empty: mesh
 }
 
 func (c *cliError) Error() string {
@@ -54,7 +57,7 @@ func (c *cliError) exitCode() int {
 // docs is where the code is explained.
 func (c *cliError) docs() string {
 	if docsURL == "" {
-		return "mesh help " + c.Code
+		return cmp.Or(c.called, plainName) + " help " + c.Code
 	}
 	return docsURL + "/errors#" + c.Code
 }
@@ -69,6 +72,7 @@ func (e *env) fail(err error, asJSON bool) int {
 	if !errors.As(err, &c) {
 		c = internalError(e, err, nil)
 	}
+	c = e.calledError(c)
 	if asJSON {
 		e.failJSON(c)
 	} else {

@@ -102,6 +102,9 @@ func flagGroups(c *cobra.Command) []flagGroup {
 				return
 			}
 			h := heading
+			if g := f.Annotations[annotationGroup]; len(g) > 0 && g[0] == kubernetesHeading && !asksNode(c) {
+				return
+			}
 			if g := f.Annotations[annotationGroup]; len(g) > 0 {
 				h = g[0]
 			}
@@ -116,6 +119,7 @@ func flagGroups(c *cobra.Command) []flagGroup {
 		groups = append(slices.Delete(groups, i, i+1), flagGroup{heading: whichNode})
 	}
 	c.LocalNonPersistentFlags().VisitAll(add("flags"))
+	groups = append(groups, flagGroup{heading: kubernetesHeading})
 	c.InheritedFlags().VisitAll(add(everywhere))
 	return slices.DeleteFunc(groups, func(g flagGroup) bool { return len(g.flags) == 0 })
 }
@@ -193,7 +197,11 @@ func variablesOf(c *cobra.Command) []meaning {
 
 // exitsOf are the codes that c may exit with.
 func exitsOf(c *cobra.Command) []meaning {
-	return named(exitCodes(), strings.Fields(c.Annotations[annotationExits]))
+	names := strings.Fields(c.Annotations[annotationExits])
+	if asksNode(c) {
+		names = append(names, "6") // through Kubernetes it may be refused
+	}
+	return named(exitCodes(), names)
 }
 
 func named(all []meaning, names []string) []meaning {

@@ -83,11 +83,11 @@ func newHelpCmd(e *env) *cobra.Command {
 
 func runHelp(e *env, root *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return e.printf("%s", overview(root))
+		return e.printf("%s", e.helpText(root))
 	}
 	if len(args) == 1 {
 		if text, ok := topicText(args[0]); ok {
-			return e.printf("%s", text)
+			return e.printf("%s", e.asNamed(text))
 		}
 	}
 	c := root
@@ -98,7 +98,7 @@ func runHelp(e *env, root *cobra.Command, args []string) error {
 		}
 		c = next
 	}
-	return e.printf("%s", helpText(c))
+	return e.printf("%s", e.helpText(c))
 }
 
 // topicText is the text of a topic, a check or an error code.

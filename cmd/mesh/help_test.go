@@ -160,7 +160,7 @@ func TestShortFlagsMeanOneThing(t *testing.T) {
 	t.Parallel()
 	meanings := map[string]string{
 		"o": "output", "l": "log-level", "n": "namespace", "w": "watch", "c": "config", "q": "quiet", "v": "verbose",
-		"h": "help", "k": "private-key-path", "y": "yes", "f": "follow", "A": "all-namespaces",
+		"h": "help", "k": "private-key-path", "y": "yes", "f": "follow", "A": "all-namespaces", "s": "server",
 	}
 	eachCommand(t, func(c *cobra.Command) {
 		for letter, name := range meanings {

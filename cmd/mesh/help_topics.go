@@ -18,6 +18,7 @@ func helpTopics() []helpTopic {
 		{"config", configTopic},
 		{"log-filter", logFilterTopic},
 		{"output", outputTopic},
+		{"kube", kubeTopic},
 		{"checks", checksTopic},
 	}
 }

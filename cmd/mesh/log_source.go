@@ -37,11 +37,7 @@ func openLogs(ctx context.Context, e *env, node *nodeFlags) (logSource, error) {
 	if e.flags.archive != "" {
 		return archivedLogs(e)
 	}
-	addr, dir, err := node.address(e)
-	if err != nil {
-		return nil, err
-	}
-	client, err := admin.NewClient(addr, e.flags.timeout)
+	client, err := node.client(e)
 	if err != nil {
 		return nil, err
 	}
@@ -51,11 +47,15 @@ func openLogs(ctx context.Context, e *env, node *nodeFlags) (logSource, error) {
 		// Over the socket, which is this user's alone, rows come whole; what is printed is decided here.
 		client.Secrets = client.OnSocket()
 		return &liveLogs{Client: client, status: status}, nil
-	case dir == "" || !absent(err):
+	case !client.OnSocket() || !absent(err):
 		client.Close()
 		return nil, err
 	}
 	client.Close()
+	_, dir, addrErr := node.address(e)
+	if addrErr != nil || dir == "" {
+		return nil, err
+	}
 	return openStoredLogs(e, dir)
 }
 

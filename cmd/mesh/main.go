@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -47,6 +46,7 @@ func run(ctx context.Context, args []string, e *env) (code int) {
 			code = e.fail(internalError(e, fmt.Errorf("panic: %v", p), debug.Stack()), asJSON)
 		}
 	}()
+	e.plugin = isPlugin(args)
 	root := newRootCmd(e)
 	root.SetArgs(impliedCommand(args))
 	started := watchStart(root)
@@ -99,13 +99,17 @@ func watchStart(root *cobra.Command) func() bool {
 }
 
 // impliedCommand returns the arguments for the root command. Called as mesh-controller without a subcommand,
-// the binary behaves as `run`: a drop-in for `mesh-controller -c config.yaml -k private-key.hex`.
+// the binary behaves as `run`: a drop-in for `mesh-controller -c config.yaml -k private-key.hex`. As
+// kubectl_complete-mesh it completes what stands behind kubectl mesh.
 func impliedCommand(args []string) []string {
 	if len(args) == 0 {
 		return []string{}
 	}
 	rest := args[1:]
-	name := strings.TrimSuffix(filepath.Base(args[0]), ".exe")
+	name := programFile(args)
+	if name == completionFile {
+		return append([]string{cobra.ShellCompRequestCmd}, rest...)
+	}
 	if name == "mesh-controller" && (len(rest) == 0 || strings.HasPrefix(rest[0], "-")) {
 		return append([]string{"run"}, rest...)
 	}

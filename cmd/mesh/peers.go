@@ -32,8 +32,10 @@ func newPeersCmd(e *env) *cobra.Command {
 	}
 	v := &peersView{e: e, peers: listPrinter[mesh.Peer]{e: e, kind: "Peer", prefix: "peer", none: "No peers found.", orders: peerOrders(), usual: usualPeers}}
 	v.peers.name = func(p mesh.Peer) string { return p.Name }
-	v.peers.table = func(peers []mesh.Peer, wide bool) table { return peerTable(e, peers, wide) }
 	node := addNodeFlags(c)
+	node.addAllNamespaces(c)
+	v.peers.table = func(peers []mesh.Peer, wide bool) table { return inNamespaces(node, peerTable(e, peers, wide), peers) }
+	v.peers.path = func(p mesh.Peer) string { return p.Object }
 	f := c.Flags()
 	f.BoolVarP(&v.watch, "watch", "w", false, "go on printing a row per change")
 	f.BoolVar(&v.watchOnly, "watch-only", false, "print changes only, not what is there now")
@@ -180,8 +182,8 @@ func (v *peersView) choose(ctx context.Context, strict bool) ([]mesh.Peer, error
 func changed(last map[string]mesh.Peer, peers []mesh.Peer) []mesh.Peer {
 	var out []mesh.Peer
 	for _, p := range peers {
-		before, known := last[p.PublicKey]
-		last[p.PublicKey] = p
+		before, known := last[p.Namespace+p.PublicKey]
+		last[p.Namespace+p.PublicKey] = p
 		if !known || !reflect.DeepEqual(lasting(before), lasting(p)) {
 			out = append(out, p)
 		}
@@ -199,7 +201,7 @@ func lasting(p mesh.Peer) mesh.Peer {
 func vanished(last map[string]mesh.Peer, peers []mesh.Peer) []mesh.Peer {
 	var out []mesh.Peer
 	for key, p := range last {
-		if !slices.ContainsFunc(peers, func(q mesh.Peer) bool { return q.PublicKey == key }) {
+		if !slices.ContainsFunc(peers, func(q mesh.Peer) bool { return q.Namespace+q.PublicKey == key }) {
 			delete(last, key)
 			out = append(out, p)
 		}
@@ -297,7 +299,7 @@ func findPeer(peers []mesh.Peer, name string, others ...string) (mesh.Peer, erro
 	var found []mesh.Peer
 	for _, p := range peers {
 		prefix := len(name) >= minHex && strings.HasPrefix(p.PublicKey, strings.ToLower(name))
-		if p.Name == name || string(p.Zone) == name || p.PeerID == name || "peer-"+p.PublicKey[:min(8, len(p.PublicKey))] == name || prefix {
+		if p.Name == name || string(p.Zone) == name || p.PeerID == name || "peer-"+p.PublicKey[:min(8, len(p.PublicKey))] == name || isObject(p, name) || prefix {
 			found = append(found, p)
 		}
 	}

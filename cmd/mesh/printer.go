@@ -89,6 +89,7 @@ type listPrinter[T any] struct {
 	prefix string // of -o name, such as peer
 	none   string // said of an empty list
 	name   func(T) string
+	path   func(T) string // what -o name says instead of prefix and name, empty for nothing else; may be nil
 	table  func(items []T, wide bool) table
 	orders []order[T]       // what --sort-by takes, beside a path into the JSON
 	usual  func(a, b T) int // the order without it; nil: as the node tells them
@@ -177,7 +178,11 @@ func (l *listPrinter[T]) rows(items []T) error {
 	}
 	if l.format.name == formatName {
 		for _, it := range items {
-			if err := l.e.printf("%s/%s\n", l.prefix, oneLine(l.name(it))); err != nil {
+			path := l.prefix + "/" + l.name(it)
+			if l.path != nil && l.path(it) != "" {
+				path = l.path(it)
+			}
+			if err := l.e.printf("%s\n", oneLine(path)); err != nil {
 				return err
 			}
 		}

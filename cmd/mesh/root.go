@@ -23,11 +23,14 @@ func newRootCmd(e *env) *cobra.Command {
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
+	if e.plugin {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: pluginName}
+	}
 	root.SetIn(e.stdin)
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
 	addGlobalFlags(e, root.PersistentFlags())
-	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _ = e.printf("%s", helpText(c)) })
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _ = e.printf("%s", e.helpText(c)) })
 
 	root.Flags().Bool("version", false, "print the version, as mesh version --client does")
 
@@ -35,6 +38,7 @@ func newRootCmd(e *env) *cobra.Command {
 	root.SetHelpCommand(find(root, "help"))
 	refuseArchived(e, root)
 	_ = root.RegisterFlagCompletionFunc("color", completeValues("auto", "always", "never"))
+	completeKube(e, root)
 	_ = root.RegisterFlagCompletionFunc("node", cobra.FixedCompletions([]string{"unix:", "http://"}, cobra.ShellCompDirectiveNoSpace|cobra.ShellCompDirectiveNoFileComp))
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	walk(root, func(c *cobra.Command) {
@@ -63,6 +67,7 @@ func addGlobalFlags(e *env, fs *pflag.FlagSet) {
 	fs.BoolVarP(&e.flags.quiet, "quiet", "q", false, "print no notes, only data, warnings and errors")
 	fs.BoolVarP(&e.flags.verbose, "verbose", "v", false, "add the chain of causes to errors")
 	fs.BoolP("help", "h", false, "show this help")
+	addKubeFlags(e, fs)
 }
 
 // runGroup answers a command that only holds others: the overview or its help without arguments, an error
@@ -77,7 +82,7 @@ func runGroup(e *env) func(*cobra.Command, []string) error {
 		case isSet(c, "version"):
 			return printVersion(e, describeVersion(), formatText, false)
 		}
-		return e.printf("%s", overview(c))
+		return e.printf("%s", e.helpText(c))
 	}
 }
 

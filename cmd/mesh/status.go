@@ -115,6 +115,9 @@ func (v *statusView) print(ctx context.Context, s mesh.Status, again bool) error
 			return err
 		}
 	}
+	if s.Partial {
+		return v.e.printf("%s", partialText(v.e, s, peers))
+	}
 	return v.e.printf("%s", statusText(v.e, s, peers))
 }
 
@@ -139,6 +142,8 @@ func (v *statusView) wait(ctx context.Context, limit time.Duration) error {
 			if errors.As(nodeError(v.e, err), &told) {
 				missing = told.Error()
 			}
+		case s.Partial:
+			missing = "only MeshPeers could be read, not the node itself"
 		case s.Ready && s.InSync:
 			return nil
 		default:

@@ -102,6 +102,9 @@ func askVersion(c *cobra.Command, e *env, node *nodeFlags) (*nodeVersion, error)
 		e.flags.timeout = min(e.flags.timeout, versionTimeout)
 	}
 	client, err := node.client(e)
+	if err != nil && e.plugin && !named {
+		return nil, nil // no cluster is chosen
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -300,6 +300,19 @@ func (c *Cluster) others(ctx context.Context) []string {
 	return all[:min(len(all), maxElsewhere)]
 }
 
+// Namespaces lists those of the cluster, as far as the caller may.
+func (c *Cluster) Namespaces(ctx context.Context) ([]string, error) {
+	list, err := c.dynamic.Resource(namespaces).List(ctx, metav1.ListOptions{Limit: pageSize})
+	if err != nil {
+		return nil, explain(err, c.host(), "list", "namespaces", "")
+	}
+	var names []string
+	for i := range list.Items {
+		names = append(names, line(list.Items[i].GetName()))
+	}
+	return names, nil
+}
+
 // document is an answer of the API that was made here.
 func document(req *http.Request, kind string, v any) (*http.Response, error) {
 	head, err := json.Marshal(map[string]string{"apiVersion": apiVersion, "kind": kind})

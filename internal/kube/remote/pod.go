@@ -27,7 +27,10 @@ const (
 	defaultHTTPPort = 3000
 )
 
-var pods = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+var (
+	pods       = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+)
 
 // pod is one that may be a node.
 type pod struct {
