@@ -17,8 +17,8 @@ func (e *env) name() string {
 // machine (run, join, keygen) are left out: they are called as mesh there.
 var commandInText = regexp.MustCompile(`(^|[^\w./-])(kubectl )?mesh (adopt|completion|crd|doctor|help|invite|log|peers|status|tui|version|COMMAND)\b`)
 
-// elsewhere ends the words in front of a command that is for another machine.
-var elsewhere = regexp.MustCompile(`(machine|run): $`)
+// forElsewhere ends the words in front of a command that is for another machine.
+var forElsewhere = regexp.MustCompile(`(machine|run): $`)
 
 // asCalled rewrites the commands in a text to the name that the program was called by, and to the cluster that was
 // chosen: what is printed can be run as it is.
@@ -37,7 +37,7 @@ func (e *env) rewrite(text, prefix string) string {
 	last := 0
 	for _, m := range commandInText.FindAllStringSubmatchIndex(text, -1) {
 		start := m[3] // behind what stands in front
-		if m[4] >= 0 || elsewhere.MatchString(text[:start]) {
+		if m[4] >= 0 || forElsewhere.MatchString(text[:start]) {
 			continue
 		}
 		to := prefix
