@@ -206,7 +206,7 @@ func (r *running) build() (err error) {
 	}
 	ac := admin.Config{
 		HTTPAddress: r.cfg.HTTPBindAddress.String(), HTTPPort: int(r.cfg.HTTPBindPort), StrictPort: r.strictPort,
-		DataDir: r.dataDir(), Checks: r.checks(), Debug: r.debug(), Registry: r.registry, Notices: &r.notices, Log: r.logs.For(logging.HTTP),
+		DataDir: r.dataDir(), Checks: r.checks(), Debug: r.debug(), Registry: r.registry, Notices: &r.notices, Proxy: r.cfg.API.Proxy, Log: r.logs.For(logging.HTTP),
 	}
 	if path, ok := strings.CutPrefix(r.cfg.API.Listen, "unix:"); ok {
 		ac.Socket = r.e.path(path)

@@ -100,44 +100,13 @@ type api struct {
 func (a *api) handler(public http.Handler, onSocket bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", public)
-	handle := func(pattern string, f func(r *http.Request, node Inspector) (any, error)) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			node := a.inspector()
-			if node == nil {
-				writeError(w, errStarting())
-				return
-			}
-			answer, err := f(r, *node)
-			if err != nil {
-				e := asError(err)
-				if e.Code == CodeInternal {
-					a.log.Error("request not answered", "method", r.Method, "path", pattern, "err", err)
-				}
-				writeError(w, e)
-				return
-			}
-			if raw, ok := answer.(rawRows); ok {
-				w.Header().Set("Content-Type", "application/cbor-seq")
-				w.Write(raw)
-				return
-			}
-			writeJSON(w, http.StatusOK, answer)
-		})
-	}
-	handle("GET /api/v1/status", a.status)
-	handle("GET /api/v1/peers", a.peers)
-	mux.HandleFunc("GET "+eventsPath, a.events)
+	handle := func(pattern string, f answerer) { a.handle(mux, pattern, f) }
+	a.describe(mux)
 	mux.HandleFunc("GET "+doctorPath, a.doctor)
-	handle("GET /api/v1/topology", a.topology)
+	a.debug.register(mux)
 	handle("GET /api/v1/content/{key...}", func(r *http.Request, node Inspector) (any, error) {
 		return a.content(r, node, onSocket)
 	})
-	handle("GET /api/v1/held", a.held)
-	handle("GET /api/v1/resources", a.resources)
-	handle("GET /api/v1/resources/{key...}", a.resource)
-	handle("GET /api/v1/trace/{key...}", a.trace)
-	a.debug.register(mux)
-	handle("GET /api/v1/log", a.logs)
 	handle("GET /api/v1/log/rows", func(r *http.Request, node Inspector) (any, error) {
 		return a.rows(r, node, onSocket)
 	})
@@ -154,6 +123,35 @@ func (a *api) handler(public http.Handler, onSocket bool) http.Handler {
 		writeError(w, &Error{Code: CodeNotFound, Message: "no such endpoint", Cause: r.Method + " is not known for this path"})
 	})
 	return mux
+}
+
+// answerer answers a request with a document, or an error.
+type answerer func(r *http.Request, node Inspector) (any, error)
+
+// handle has f answer what a pattern matches, once the node has started.
+func (a *api) handle(mux *http.ServeMux, pattern string, f answerer) {
+	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		node := a.inspector()
+		if node == nil {
+			writeError(w, errStarting())
+			return
+		}
+		answer, err := f(r, *node)
+		if err != nil {
+			e := asError(err)
+			if e.Code == CodeInternal {
+				a.log.Error("request not answered", "method", r.Method, "path", pattern, "err", err)
+			}
+			writeError(w, e)
+			return
+		}
+		if raw, ok := answer.(rawRows); ok {
+			w.Header().Set("Content-Type", "application/cbor-seq")
+			w.Write(raw)
+			return
+		}
+		writeJSON(w, http.StatusOK, answer)
+	})
 }
 
 func errStarting() *Error {

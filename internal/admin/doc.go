@@ -7,7 +7,8 @@
 //	<data_dir>/api.sock (0600)           this user      the same and /api/v1/...
 //	api.listen, loopback only            this machine   the same and /api/v1/...
 //
-// Nothing that changes state, and nothing that shows objects, is served on the first. On loopback TCP a
+// Nothing that changes state, and nothing that shows what is in objects, is served on the first. With api.proxy it also
+// tells how the node, its peers, logs and objects are doing, by name (see readOnly). On loopback TCP a
 // browser is a possible caller, so a request must name a loopback host (a rebound DNS name would not) and a
 // POST must be application/json (a form cannot be). Payloads of Secrets leave through the socket alone, and
 // only when asked for by name.
@@ -16,9 +17,13 @@
 //
 //	GET  /api/v1/status                     mesh.Status
 //	GET  /api/v1/peers                      list of mesh.Peer
+//	GET  /api/v1/topology                   mesh.Topology
+//	GET  /api/v1/events                     a stream of mesh.Frame, see below
 //	GET  /api/v1/held                       list of mesh.HeldDeletes
 //	GET  /api/v1/resources?after=&limit=    list of mesh.Resource, with the next key
 //	GET  /api/v1/resources/KIND/NS/NAME     mesh.Resource
+//	GET  /api/v1/content/KIND/NS/NAME?zone=[&secrets=true]
+//	                                        mesh.Content, of the object's owner unless a zone is named
 //	GET  /api/v1/trace/KIND/NS/NAME         mesh.Trace, of an object that nobody states too
 //	GET  /api/v1/doctor?group=&skip=        a stream of mesh.CheckResult, both parameters may be repeated; the
 //	                                        empty message at its end says that all was told
@@ -42,6 +47,19 @@
 // asked for it. Commands read logs through /log/rows and decode, filter and verify the exact bytes
 // on their side, with the same code for a live node and for the store of a stopped one.
 //
+// # The stream
+//
+// /api/v1/events tells what changes, as server-sent events: a message is a line "id: N" with a number that rises, a
+// line "data: " with a mesh.Frame as JSON, and an empty line. The first frame has "whole": all that is known and the
+// newest notices; a set that is too long for it goes on in the frames that follow. From then on frames hold what changed
+// and nothing else: notices within 100 ms, the rest once a second. When nothing does, a frame with a time alone comes every
+// second, so that silence means that the node is gone. There is no resuming: who comes back is told the whole again. A
+// recording is what came, byte for byte.
+//
+// The hub works while somebody watches. It looks at the node once a second, however many watch, asks for objects in
+// pages and only for those that changed, and encodes each frame once. Nobody is waited for: a watcher for whom 64 frames
+// or 8 MiB wait is dropped.
+//
 // # Health
 //
 // A Check is one thing that may be wrong, named. Checks marked Live make /livez fail: they say that this
@@ -51,5 +69,6 @@
 // # Limits
 //
 // Every request is bounded in header, body, time and number; a page of anything is at most MaxPage entries
-// or MaxRowBytes. The server answers 503 beyond MaxConcurrent requests at once rather than queueing them.
+// or MaxRowBytes. The server answers 503 beyond MaxConcurrent requests and MaxStreams streams at once rather than
+// queueing them. A stream lasts as long as its reader reads: each message has a deadline of its own.
 package admin

@@ -2,12 +2,26 @@ package admin_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
 	"dcp.hiro.io/mesh/internal/admin"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/replica"
 )
 
 // frames watches a node until the test ends; what comes is read from the channel.
@@ -90,5 +104,305 @@ func TestTheFirstFrameIsWhole(t *testing.T) {
 	f = until(t, in, anyFrame)
 	if f.Notices != nil {
 		t.Errorf("notices %+v, want none: they were told", f.Notices)
+	}
+}
+
+// A hundred objects that change make one frame with those; what is forgotten is removed.
+func TestObjectsAreFollowed(t *testing.T) {
+	node := newFakeNode(t)
+	var mu sync.Mutex
+	now := replica.Changes{Steps: 1}
+	live := map[string]int{} // objects and their versions
+	name := func(i int) mesh.ObjectKey { return mesh.ObjectKey{Kind: "ConfigMap", Namespace: "default", Name: fmt.Sprintf("o%04d", i)} }
+	for i := range 1500 {
+		live[name(i).String()] = 1
+	}
+	resource := func(object string) mesh.Resource {
+		return mesh.Resource{Object: object, Owner: "east", State: "Live", Version: mesh.Version(live[object])}
+	}
+	pages := 0
+	node.resources = func(after mesh.ObjectKey, limit int) (out []mesh.Resource) {
+		mu.Lock()
+		defer mu.Unlock()
+		pages++
+		for _, k := range slices.Sorted(maps.Keys(live)) {
+			if k > after.String() && len(out) < limit {
+				out = append(out, resource(k))
+			}
+		}
+		return out
+	}
+	var changed []string // by revision
+	node.changes = func(since uint64, limit int) replica.Changes {
+		mu.Lock()
+		defer mu.Unlock()
+		c := now
+		c.Newest, c.Revision = uint64(len(changed)), since
+		for c.Revision < c.Newest && len(c.Items) < limit {
+			c.Items = append(c.Items, resource(changed[c.Revision]))
+			c.Revision++
+		}
+		return c
+	}
+	s, _ := serve(t, node, nil)
+	in := frames(t, "unix:"+s.Socket())
+	seen := map[string]mesh.Version{}
+	reduce := func(f mesh.Frame) {
+		d := f.Resources
+		if d == nil {
+			return
+		}
+		if d.Whole {
+			clear(seen)
+		}
+		for _, r := range d.Items {
+			seen[r.Object] = r.Version
+		}
+		for _, k := range d.Removed {
+			delete(seen, k)
+		}
+	}
+	until(t, in, func(f mesh.Frame) bool {
+		if d := f.Resources; d != nil && len(d.Items) > 500 {
+			t.Errorf("%d objects in one frame", len(d.Items))
+		}
+		reduce(f)
+		return len(seen) == 1500
+	})
+	mu.Lock()
+	listed := pages
+	for i := range 100 {
+		live[name(i).String()] = 2
+		changed = append(changed, name(i).String())
+	}
+	live["ConfigMap/default/new"] = 1
+	changed = append(changed, "ConfigMap/default/new")
+	mu.Unlock()
+	f := until(t, in, func(f mesh.Frame) bool { reduce(f); return f.Resources != nil })
+	if len(f.Resources.Items) != 101 || f.Resources.Whole || len(f.Resources.Removed) != 0 || seen[name(99).String()] != 2 {
+		t.Errorf("%d changed, whole %v", len(f.Resources.Items), f.Resources.Whole)
+	}
+	mu.Lock()
+	if pages != listed {
+		t.Errorf("everything was listed anew: %d pages more", pages-listed)
+	}
+	delete(live, name(7).String())
+	now.Forgotten++
+	mu.Unlock()
+	f = until(t, in, func(f mesh.Frame) bool { reduce(f); return f.Resources != nil })
+	if !slices.Equal(f.Resources.Removed, []string{name(7).String()}) || len(f.Resources.Items) != 0 || len(seen) != 1500 {
+		t.Errorf("removed %v, %d more, %d left", f.Resources.Removed, len(f.Resources.Items), len(seen))
+	}
+}
+
+// Who comes later is told all that is known, and the node is looked at once a second for all of them together. When
+// the last one is gone nobody looks any more.
+func TestManyWatchOneNode(t *testing.T) {
+	node := newFakeNode(t)
+	var looks atomic.Int64
+	node.status = func(context.Context) (mesh.Status, error) {
+		return mesh.Status{Zone: "east", UptimeSeconds: float64(looks.Add(1))}, nil // which is no change
+	}
+	s, _ := serve(t, node, nil)
+	watch := func() (<-chan mesh.Frame, func()) {
+		c := client(t, "unix:"+s.Socket())
+		ctx, cancel := context.WithCancel(t.Context())
+		out := make(chan mesh.Frame, 100)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			defer close(out)
+			_ = c.Frames(ctx, func(f mesh.Frame) { out <- f }) // it ends with ctx, or because there is no room
+		})
+		return out, func() { cancel(); wg.Wait() }
+	}
+	var stops []func()
+	begun := time.Now()
+	for range admin.MaxStreams {
+		in, stop := watch()
+		stops = append(stops, stop)
+		if f := until(t, in, anyFrame); !f.Whole || f.Status == nil || len(f.Peers.Items) != 1 {
+			t.Fatalf("a watcher begins with %+v", f)
+		}
+		until(t, in, func(f mesh.Frame) bool { return !f.Whole && f.Status == nil })
+	}
+	if n, most := looks.Load(), int64(time.Since(begun)/time.Second)+2; n > most {
+		t.Errorf("%d looks, at most %d are due", n, most)
+	}
+	// One too many is told to come back.
+	c := client(t, "unix:"+s.Socket())
+	if err := c.Frames(t.Context(), func(mesh.Frame) {}); code(err) != admin.CodeStarting {
+		t.Errorf("a watcher beyond the limit: %v, want %s", err, admin.CodeStarting)
+	}
+	if _, err := c.Status(t.Context()); err != nil {
+		t.Errorf("streams take the place of other requests: %v", err)
+	}
+	for _, stop := range stops {
+		stop()
+	}
+	deadline := time.Now().Add(30 * time.Second)
+	for { // the places of those that went are free in a moment
+		in, stop := watch()
+		_, ok := <-in
+		stop()
+		if ok {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no place is free although all are gone")
+		}
+	}
+	rest := looks.Load()
+	for quiet := time.Now(); time.Since(quiet) < 2500*time.Millisecond; time.Sleep(10 * time.Millisecond) {
+		if n := looks.Load(); n != rest {
+			rest, quiet = n, time.Now()
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the node is looked at although nobody watches")
+		}
+	}
+}
+
+// Who doesn't read is dropped, and nobody else waits for that.
+func TestSlowReaderIsDropped(t *testing.T) {
+	var notices admin.Notices
+	s, _ := serve(t, newFakeNode(t), func(c *admin.Config) { c.Notices = &notices })
+	conn, err := net.Dial("unix", s.Socket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /api/v1/events HTTP/1.1\r\nHost: mesh\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	in := frames(t, "unix:"+s.Socket())
+	until(t, in, anyFrame)
+	text := strings.Repeat("x", 390)
+	var told uint64
+	// Ten megabytes, as fast as the hub takes them: more than waits for anybody. The other watcher gets all of it.
+	for told < 26_000 {
+		for range 1000 {
+			notices.Tell(mesh.Notice{Kind: mesh.NoticeApply, Level: mesh.LevelInfo, Text: text})
+			told++
+		}
+		until(t, in, func(f mesh.Frame) bool { return len(f.Notices) > 0 && f.Notices[len(f.Notices)-1].ID == told })
+	}
+	// What is in the socket's buffers may be read, and then it is over.
+	if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, conn); err != nil {
+		t.Errorf("after %d bytes: %v, want an end", n, err)
+	}
+}
+
+// The stream ends when the server does, at once, and whoever comes back to the next one is told everything.
+func TestStreamsEndWithTheServer(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	dir, err := os.MkdirTemp("", "adm-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	for range 2 {
+		s, err := admin.New(admin.Config{HTTPAddress: "127.0.0.1", DataDir: dir, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Listen(); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := make(chan error, 1)
+		go func() { ran <- s.Run(ctx) }()
+		c, err := admin.NewClient("unix:"+s.Socket(), time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Frames(t.Context(), func(mesh.Frame) {}); code(err) != admin.CodeStarting {
+			t.Errorf("before the start: %v, want %s", err, admin.CodeStarting)
+		}
+		s.Start(newFakeNode(t))
+		in := make(chan mesh.Frame, 100)
+		watched := make(chan error, 1)
+		go func() { watched <- c.Frames(t.Context(), func(f mesh.Frame) { in <- f }) }()
+		if f := until(t, in, anyFrame); !f.Whole {
+			t.Errorf("first frame %+v, want a whole one", f)
+		}
+		cancel()
+		if err := <-watched; !isUnreachable(err) {
+			t.Errorf("Frames = %v, want that the node is gone", err)
+		}
+		if err := <-ran; err != nil {
+			t.Errorf("Run = %v", err)
+		}
+		c.Close()
+	}
+}
+
+func isUnreachable(err error) bool {
+	var u *admin.UnreachableError
+	return errors.As(err, &u)
+}
+
+// A node that can't be looked at is told from one that is gone.
+func TestBusyNodeStillBeats(t *testing.T) {
+	node := newFakeNode(t)
+	node.status = func(ctx context.Context) (mesh.Status, error) {
+		<-ctx.Done()
+		return mesh.Status{}, ctx.Err()
+	}
+	s, _ := serve(t, node, nil)
+	in := frames(t, "unix:"+s.Socket())
+	if f := until(t, in, anyFrame); !f.Whole || f.Status != nil || f.Peers != nil {
+		t.Errorf("first frame %+v, want a whole one that says nothing", f)
+	}
+	for range 2 {
+		if f := until(t, in, anyFrame); f.Time.IsZero() || f.Whole {
+			t.Errorf("frame %+v, want one with a time", f)
+		}
+	}
+}
+
+// freeLoopback is an address that nobody listens on.
+func freeLoopback(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestContentAndTopology(t *testing.T) {
+	s, cfg := serve(t, newFakeNode(t), func(c *admin.Config) { c.APIListen = freeLoopback(t) })
+	socket, tcp := client(t, "unix:"+s.Socket()), client(t, "http://"+cfg.APIListen)
+	ctx := t.Context()
+	for _, tt := range []struct {
+		c       *admin.Client
+		key     mesh.ObjectKey
+		zone    mesh.Zone
+		secrets bool
+		want    string
+		code    string
+	}{
+		{socket, configKey, "", false, `{"data":{"a":"2"}}`, ""},
+		{tcp, configKey, "east", false, `{"data":{"a":"2"}}`, ""},
+		{socket, secretKey, "", false, `"<redacted 29 bytes>"`, ""},
+		{socket, secretKey, "", true, `{"data":{"p":"aHVudGVyMg=="}}`, ""},
+		{tcp, secretKey, "", false, `"<redacted 29 bytes>"`, ""},
+		{tcp, secretKey, "", true, "", admin.CodeForbidden},
+		{socket, configKey, "west", false, "", admin.CodeNotFound},
+		{socket, mesh.ObjectKey{Kind: "ConfigMap", Namespace: "default", Name: "none"}, "", false, "", admin.CodeNotFound},
+		{socket, configKey, "No Zone", false, "", admin.CodeBadRequest},
+	} {
+		got, err := tt.c.Content(ctx, tt.key, tt.zone, tt.secrets)
+		if string(got.Payload) != tt.want || code(err) != tt.code || err == nil && (got.Zone != "east" || got.Object != tt.key.String()) {
+			t.Errorf("content of %s by %q, secrets %v: %s, %v", tt.key, tt.zone, tt.secrets, got.Payload, err)
+		}
+	}
+	top, err := socket.Topology(ctx)
+	if err != nil || top.Self != "east" || len(top.Links) != 1 || top.Links[0].To != "west" {
+		t.Errorf("Topology = %+v, %v", top, err)
 	}
 }

@@ -37,13 +37,14 @@ type fakeNode struct {
 	rows []oplog.Row
 	lost []oplog.LostEntry
 
-	adopt   func(ctx context.Context, key mesh.ObjectKey, dryRun bool) (mesh.Adoption, error)
-	changes func(since uint64, limit int) replica.Changes
-	doctor  func(ctx context.Context, q admin.DoctorQuery, sink func(mesh.CheckResult)) error // nil: all is well
-	status  func(ctx context.Context) (mesh.Status, error)
-	digests []mesh.Hash // accepted
-	asked   []admin.InviteRequest
-	removed []keys.Public
+	adopt     func(ctx context.Context, key mesh.ObjectKey, dryRun bool) (mesh.Adoption, error)
+	resources func(after mesh.ObjectKey, limit int) []mesh.Resource
+	changes   func(since uint64, limit int) replica.Changes
+	doctor    func(ctx context.Context, q admin.DoctorQuery, sink func(mesh.CheckResult)) error // nil: all is well
+	status    func(ctx context.Context) (mesh.Status, error)
+	digests   []mesh.Hash // accepted
+	asked     []admin.InviteRequest
+	removed   []keys.Public
 }
 
 // newFakeNode writes a log: a snapshot with a Secret in it, an update of each kind, a deletion.
@@ -151,6 +152,9 @@ func (f *fakeNode) Rows(_ context.Context, log mesh.LogKey, from, to uint32, max
 }
 
 func (f *fakeNode) Resources(_ context.Context, after mesh.ObjectKey, limit int) ([]mesh.Resource, error) {
+	if f.resources != nil {
+		return f.resources(after, limit), nil
+	}
 	var out []mesh.Resource
 	for i := range 5 {
 		k := mesh.ObjectKey{Kind: "ConfigMap", Namespace: "default", Name: fmt.Sprintf("c%d", i)}

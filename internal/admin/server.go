@@ -42,6 +42,7 @@ type Config struct {
 	DataDir     string // where api.sock is made, or the file that says where it is; it must exist
 	Socket      string // path of the API socket; empty: api.sock in DataDir
 	APIListen   string // loopback HOST:PORT that serves the API too; empty: none
+	Proxy       bool   // serve what of the API tells about the state where health is served, to everybody
 
 	Checks   []Check
 	Debug    Debug
@@ -182,7 +183,11 @@ func (s *Server) Run(ctx context.Context) error {
 	onSocket := guard(busy, api.handler(public, true))
 	onTCP := guard(busy, checkHost(s.cfg.APIListen, api.handler(public, false)))
 
-	s.serve(ctx, group, s.http, public)
+	open := http.Handler(public)
+	if s.cfg.Proxy {
+		open = api.readOnly(public)
+	}
+	s.serve(ctx, group, s.http, open)
 	s.serve(ctx, group, s.socket, onSocket)
 	if s.tcp != nil {
 		s.serve(ctx, group, s.tcp, onTCP)

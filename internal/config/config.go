@@ -118,6 +118,7 @@ type Discovery struct {
 // API is what concerns the local API.
 type API struct {
 	Listen string // unix:PATH or a loopback HOST:PORT; empty: the socket in the data folder
+	Proxy  bool   // tell the state on the health port too
 }
 
 // Metrics bounds what is measured.

@@ -148,6 +148,9 @@ var table = []Key{
 		Doc: "Accepted for older files and ignored: nothing polls."},
 	{Path: "api.listen", codec: apiListen, Example: "unix:/run/mesh/api.sock",
 		Doc: "Where the local API listens: unix:PATH, or a loopback HOST:PORT. Without it api.sock in data_dir. Who can reach it controls the node."},
+	{Path: "api.proxy", codec: boolean(func(c *Config) *bool { return &c.API.Proxy }),
+		Doc: "Tell on http_bind_port, to everybody who reaches it, what the API tells about the state: addresses of peers, names of objects, events; " +
+			"never their content. For kubectl mesh by way of pods/proxy, where nobody may use port-forward."},
 	{Path: "join.token_file", codec: path(false, func(c *Config) *string { return &c.Join.TokenFile }), Example: "/run/secrets/mesh/token",
 		Doc: "File with the token of an invitation. A node that is no member yet redeems it when it starts, and keeps what it learns in its store; " +
 			"from then on the file is not read any more. mesh.zone and network_id, where they are not given, are those of the token."},

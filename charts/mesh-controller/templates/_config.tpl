@@ -13,6 +13,7 @@ decides. `kubernetes: incluster` is the older way to write what the pod decides 
   "network_id" .Values.mesh.networkId
   "data_dir" "/var/lib/mesh"
   "nodes" .Values.mesh.nodes
+  "api" (dict "listen" "127.0.0.1:3001" "proxy" .Values.api.proxy)
   "mesh" (dict "zone" (default "zone1" .Values.mesh.zone) "bootstrap" .Values.mesh.bootstrap "resources" .Values.mesh.resources) -}}
 {{- $pod := dict "private_key_path" (include "mesh.keyFile" .) "kubernetes" (dict "incluster" true) -}}
 {{- toYaml (mergeOverwrite (deepCopy $base) $given $pod) -}}

@@ -285,6 +285,8 @@ func (i *installation) startPod(name string) {
 			i.http[name] = freePort(i.t)
 		}
 	}
+	// A pod has a loopback of its own; these share one.
+	cmd.Env = append(cmd.Env, fmt.Sprintf("MESH_API__LISTEN=127.0.0.1:%d", freePort(i.t)))
 	if i.http[name] != i.port("http") {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("MESH_HTTP_BIND_PORT=%d", i.http[name]))
 	}
