@@ -30,6 +30,7 @@ type inspector struct {
 
 	endpoints func() []string // where others reach this node
 	doctor    func(context.Context, admin.DoctorQuery, func(mesh.CheckResult)) error
+	choosy    func(mesh.ObjectKey) string // what the configuration asks of an object beside its name
 	now       func() time.Time
 	rand      io.Reader // of cryptographic quality
 }

@@ -191,6 +191,7 @@ func (r *running) buildNode() (err error) {
 	if r.kube != nil {
 		nc.Decided = r.decided
 	}
+	nc.Tell = r.notices.Tell
 	nc.Logger, nc.JoinLogger, nc.Registerer = r.logs.For(logging.Net), r.logs.For(logging.Join), r.registry
 	if r.node, err = node.New(nc); err != nil {
 		return err
@@ -392,7 +393,7 @@ func (r *running) lead(ctx context.Context) error {
 // inspector answers from the node.
 func (r *running) inspector() *inspector {
 	return &inspector{node: r.node, store: r.store, zone: r.cfg.Mesh.Zone, network: r.cfg.NetworkID, self: r.key.Public(), listen: r.listen, kube: r.kube,
-		endpoints: r.node.Endpoints, doctor: r.doctor, now: r.e.now, rand: r.e.rand}
+		endpoints: r.node.Endpoints, doctor: r.doctor, choosy: r.cfg.Choosy, now: r.e.now, rand: r.e.rand}
 }
 
 // announce waits until the node is ready, opens the API and says so.

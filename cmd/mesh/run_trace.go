@@ -32,7 +32,7 @@ func (i *inspector) Trace(ctx context.Context, key mesh.ObjectKey) (mesh.Trace, 
 	if err != nil {
 		return mesh.Trace{}, err
 	}
-	w := way{key: key, self: i.zone, now: i.now(), told: t, status: status, peers: peers}
+	w := way{key: key, self: i.zone, now: i.now(), told: t, status: status, peers: peers, asks: i.choosy(key)}
 	if t.At != nil {
 		w.holdings, w.announced = i.node.Holdings(t.At.Log)
 	}
@@ -49,6 +49,7 @@ type way struct {
 	self      mesh.Zone
 	now       time.Time
 	told      replica.Trace
+	asks      string // of the configuration, of objects like this one
 	status    mesh.Status
 	peers     []mesh.Peer
 	holdings  map[keys.Public]node.Holding // of the log with the deciding statement
@@ -61,6 +62,9 @@ func (w *way) trace() mesh.Trace {
 	for i := range out.Steps {
 		if s := &out.Steps[i]; s.Name == "published" && s.Reason == "missing" {
 			s.Next = w.create()
+			if w.asks != "" {
+				s.Message += "; the configuration asks for " + w.asks
+			}
 		}
 	}
 	if w.told.At != nil {

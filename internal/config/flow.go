@@ -54,6 +54,23 @@ func (c *Config) Flow(k mesh.ObjectKey) Flow {
 	return Flow{Publish: true, Apply: true}
 }
 
+// Choosy says in words what the entry that covers an object asks of it beside its name; empty: nothing, or there is no
+// entry. Safe for concurrent use.
+func (c *Config) Choosy(k mesh.ObjectKey) string {
+	i := slices.IndexFunc(c.Mesh.Resources, func(r Resource) bool { return r.covers(k) })
+	if i < 0 {
+		return ""
+	}
+	var asks []string
+	if s := c.Mesh.Resources[i].Selector; s != "" {
+		asks = append(asks, "labels that match "+s)
+	}
+	if !c.Mesh.Resources[i].IncludeControlled && c.Kubernetes.Connects() {
+		asks = append(asks, "no controller as its owner")
+	}
+	return strings.Join(asks, ", and ")
+}
+
 // SetOwnNamespace tells which namespace mesh runs in, which a pod knows only at run time. Its objects, the
 // node's key among them, stay in their cluster unless an entry names the namespace; default counts as nobody's
 // own. It must be called before Flow is used by others.

@@ -84,3 +84,26 @@ func TestDefaultIsNobodysOwn(t *testing.T) {
 		t.Errorf("Flow = %+v, want both ways", f)
 	}
 }
+
+func TestChoosy(t *testing.T) {
+	t.Parallel()
+	const text = `
+kubernetes: incluster
+mesh:
+  resources:
+    - {version: v1, kind: ConfigMap, selector: team=a}
+    - {version: v1, kind: Secret, include_controlled: true}
+`
+	c := mustLoad(t, text, config.Options{})
+	for object, want := range map[string]string{
+		"ConfigMap/shop/a": "labels that match team=a, and no controller as its owner", "Secret/shop/a": "", "Service/shop/a": "",
+	} {
+		k, err := mesh.ParseObjectKey(object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Choosy(k); got != want {
+			t.Errorf("%s: %q, want %q", object, got, want)
+		}
+	}
+}
