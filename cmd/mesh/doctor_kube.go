@@ -192,6 +192,10 @@ func (k *kubeDoctor) rights(ctx context.Context, conn *kube.Connection) []mesh.C
 	if len(missing) == 0 {
 		return doctor.OK("mesh may do all that it has to: %s", plural(asked, "right"))
 	}
+	account, err := conn.Account(ctx)
+	if err != nil || account == "" {
+		account = "ACCOUNT"
+	}
 	var bad []mesh.CheckResult
 	for len(missing) > 0 {
 		r := missing[0]
@@ -209,13 +213,13 @@ func (k *kubeDoctor) rights(ctx context.Context, conn *kube.Connection) []mesh.C
 		if r.Name != "" {
 			what += " " + r.Name
 		}
-		bad = append(bad, doctor.Fail(r.What(), fmt.Sprintf("mesh may not %s %s %s", strings.Join(verbs, ", "), what, r.Where()), "no role gives it that right", canI(r)))
+		bad = append(bad, doctor.Fail(r.What(), fmt.Sprintf("mesh may not %s %s %s", strings.Join(verbs, ", "), what, r.Where()), "no role gives it that right", canI(r, account)))
 	}
 	return bad
 }
 
 // canI is the command that asks the same as a person.
-func canI(r kube.Right) string {
+func canI(r kube.Right, account string) string {
 	what := r.Resource
 	if r.Group != "" {
 		what += "." + r.Group
@@ -227,10 +231,10 @@ func canI(r kube.Right) string {
 	if r.Subresource != "" {
 		s += " --subresource=" + r.Subresource
 	}
-	if r.Namespace == "" {
-		return s + " -A --as=ACCOUNT"
+	if s += " --as=" + shellQuote(account); r.Namespace == "" {
+		return s + " -A"
 	}
-	return s + " -n " + r.Namespace + " --as=ACCOUNT"
+	return s + " -n " + r.Namespace
 }
 
 func leaseName(z mesh.Zone) string { return "mesh-" + string(z) }

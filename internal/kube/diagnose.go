@@ -27,6 +27,20 @@ func (c *Connection) Version(ctx context.Context) (string, error) {
 	return clipName(v.GitVersion), nil
 }
 
+var reviewOfSelf = schema.GroupVersionResource{Group: "authentication.k8s.io", Version: "v1", Resource: "selfsubjectreviews"}
+
+// Account asks the API server whom it takes this process for, such as system:serviceaccount:mesh:mesh.
+func (c *Connection) Account(ctx context.Context) (string, error) {
+	answer, err := c.Dynamic.Resource(reviewOfSelf).Create(ctx, &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": reviewOfSelf.GroupVersion().String(), "kind": "SelfSubjectReview",
+	}}, metav1.CreateOptions{})
+	if err != nil {
+		return "", err
+	}
+	name, _, err := unstructured.NestedString(answer.Object, "status", "userInfo", "username")
+	return name, err
+}
+
 // Unanswered reports whether an error of a request is the want of an answer rather than one.
 func Unanswered(err error) bool { return err != nil && !answered(err) }
 

@@ -66,6 +66,9 @@ func TestMissingRights(t *testing.T) {
 	if v, err := full.Version(t.Context()); err != nil || !strings.HasPrefix(v, "v1.") {
 		t.Errorf("Version = %q, %v", v, err)
 	}
+	if who, err := full.Account(t.Context()); err != nil || who != "system:serviceaccount:"+ns+":full" {
+		t.Errorf("Account = %q, %v", who, err)
+	}
 	entries := []kube.Entry{
 		{Version: "v1", Kind: "ConfigMap", Namespaces: []string{ns}, Publish: true, Apply: true},
 		{Group: "apps", Version: "v1", Kind: "Deployment", Namespaces: []string{ns}, Publish: true},

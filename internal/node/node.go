@@ -172,12 +172,13 @@ func (n *Node) Ready() bool { return n.ready.Load() }
 // Port is the UDP and TCP port that the node listens on; 0 before it is Ready.
 func (n *Node) Port() int { return int(n.port.Load()) }
 
-// Stalled is how long ago the loop last went round, while it has something to do; 0 when it is idle.
+// Stalled is how long ago the loop last went round, while it has something to do; 0 when it is idle, or was never begun.
 func (n *Node) Stalled() time.Duration {
-	if len(n.loop.local)+len(n.loop.remote)+len(n.loop.asks) == 0 {
+	turned := n.loop.turned.Load()
+	if turned == 0 || len(n.loop.local)+len(n.loop.remote)+len(n.loop.asks) == 0 {
 		return 0
 	}
-	return time.Since(time.Unix(0, n.loop.turned.Load()))
+	return time.Since(time.Unix(0, turned))
 }
 
 // Inspect runs f on the loop, between two groups, and returns when it has run. f must only read, and quickly.

@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/replica"
 )
 
 // Each endpoint of a peer is dialled by both transports, and who answers has to be the peer.
@@ -238,5 +240,33 @@ func TestLosses(t *testing.T) {
 	})
 	if x := l.loss.count(l.s.Conn()); !x.Packets || strings.Contains(fmt.Sprint(x), "-") {
 		t.Errorf("%+v", x)
+	}
+}
+
+// A node that isn't run yet, because its process stands by, is not stalled, and is asked for its metrics at no cost.
+func TestNotRunYet(t *testing.T) {
+	t.Parallel()
+	m := newMember(t, 1)
+	reg := prometheus.NewRegistry()
+	m.cfg.Registerer = reg
+	if err := m.cfg.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	n, err := newNode(m.cfg, newChains(m.key, m.zone(), m.store), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	if families, err := reg.Gather(); err != nil || len(families) == 0 {
+		t.Errorf("%d metrics, %v", len(families), err)
+	}
+	if took := time.Since(begun); took >= scrapeTimeout {
+		t.Errorf("a scrape took %s", took)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = n.Inspect(ctx, func(*replica.Replica) {}) // is left in the queue
+	if d := n.Stalled(); d != 0 {
+		t.Errorf("Stalled = %s", d)
 	}
 }

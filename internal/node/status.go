@@ -84,9 +84,12 @@ func (n *Node) neighbours() []mesh.Peer {
 // peerName stands for a zone that isn't known.
 func peerName(k keys.Public) string { return "peer-" + k.String()[:8] }
 
-// survey is for metrics: when the loop is too busy it goes without what only the loop knows.
+// survey is for metrics: when the loop is too busy, or doesn't run, it goes without what only the loop knows.
 func (n *Node) survey(ctx context.Context) (mesh.Status, []mesh.Peer) {
-	pic, _ := n.look(ctx)
+	pic := picture{zones: map[keys.Public]mesh.Zone{}}
+	if n.ran.Load() {
+		pic, _ = n.look(ctx)
+	}
 	peers := n.list(pic)
 	return n.status(pic, peers), peers
 }
