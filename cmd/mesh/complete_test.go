@@ -42,14 +42,14 @@ func completingNode(t *testing.T) *fakeNode {
 	node := newFakeNode(t)
 	stranger := seedKey(20).Public()
 	node.peers = append(node.peers, mesh.Peer{Name: "peer-" + stranger.String()[:8], State: mesh.NotAdmitted, PublicKey: stranger.String(), PeerID: stranger.PeerID(),
-		Endpoints: []string{"192.0.2.9:9102"}, Reasons: []string{"SeenOnLAN"}})
+		Endpoints: []string{"192.0.2.9:9102"}, Since: before(time.Hour), Reasons: []string{"SeenOnLAN"}, ZoneKeys: []mesh.ZoneKey{}})
 	node.invites = []mesh.Invite{
-		{ID: "k7q2m9xd", Zone: ptr(mesh.Zone("west")), Uses: 1, Created: *before(2 * time.Minute), Expires: fakeNow.Add(58 * time.Minute), State: mesh.InvitePending},
-		{ID: "any1any1", Uses: 3, Created: *before(2 * time.Minute), Expires: fakeNow.Add(58 * time.Minute), State: mesh.InvitePending},
-		{ID: "usedused", Uses: 1, Used: 1, Created: *before(26 * time.Hour), Expires: *before(25 * time.Hour), State: mesh.InviteUsed},
+		{ID: "k7q2m9xd", Zone: ptr(mesh.Zone("west")), Uses: 1, Created: *before(2 * time.Minute), Expires: fakeNow.Add(58 * time.Minute), State: mesh.InvitePending, Redemptions: []mesh.Redemption{}},
+		{ID: "any1any1", Uses: 3, Created: *before(2 * time.Minute), Expires: fakeNow.Add(58 * time.Minute), State: mesh.InvitePending, Redemptions: []mesh.Redemption{}},
+		{ID: "usedused", Uses: 1, Used: 1, Created: *before(26 * time.Hour), Expires: *before(25 * time.Hour), State: mesh.InviteUsed, Redemptions: []mesh.Redemption{}},
 	}
 	for _, o := range []string{"AnyApplication.dcp.hiro.io/default/shop", "ConfigMap/default/app", "ConfigMap/default/own", "ConfigMap/kube-system/root", "Namespace/team"} {
-		node.resources = append(node.resources, mesh.Resource{Object: o, Owner: "west", State: "Live"})
+		node.resources = append(node.resources, mesh.Resource{Object: o, Owner: "west", State: "Live", Claims: []mesh.Zone{"west"}, Since: *before(time.Hour)})
 	}
 	return node
 }

@@ -16,4 +16,11 @@
 // (env.warn) appear once each. A failure is a *cliError: what happened, why, what to run next, and a stable
 // code whose first digit is the exit code. Any other error that reaches run counts as a defect of mesh and is
 // reported as one; so commands turn what can be expected to fail into a cliError where they know the cause.
+//
+// # What is generated
+//
+// docs/cli, docs/schema, docs/errors.md, the man pages and the completion scripts follow from the tree of commands and
+// the types that they print. go generate ./cmd/mesh writes them.
 package main
+
+//go:generate go test -vet=off -count=1 -run ^(TestGenerated|TestErrorsPage)$ . -update

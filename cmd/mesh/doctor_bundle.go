@@ -183,24 +183,28 @@ func (b *bundler) exists() error {
 		Next: []string{"mesh doctor --bundle OTHERFILE"}}
 }
 
+// bundleReport is what is told about a bundle that was written.
+type bundleReport struct {
+	admin.BundleInfo
+	File    string        `json:"file"`
+	Bytes   int           `json:"bytes"`
+	Entries []bundleEntry `json:"entries"`
+}
+
+type bundleEntry struct {
+	Name  string `json:"name"`
+	Bytes int    `json:"bytes"`
+}
+
 // tell prints what is in the bundle, and what is not.
 func (b *bundler) tell(info admin.BundleInfo, entries []admin.Entry, size int) error {
 	e := b.e
 	if b.format == formatJSON {
-		type entry struct {
-			Name  string `json:"name"`
-			Bytes int    `json:"bytes"`
-		}
-		list := make([]entry, len(entries))
+		list := make([]bundleEntry, len(entries))
 		for i, x := range entries {
-			list[i] = entry{x.Name, x.Size}
+			list[i] = bundleEntry{x.Name, x.Size}
 		}
-		return e.printValue(formatJSON, "BundleReport", struct {
-			admin.BundleInfo
-			File    string  `json:"file"`
-			Bytes   int     `json:"bytes"`
-			Entries []entry `json:"entries"`
-		}{info, b.file, size, list})
+		return e.printValue(formatJSON, "BundleReport", bundleReport{info, b.file, size, list})
 	}
 	t := table{columns: []column{{name: "NAME"}, {name: "SIZE"}}}
 	for _, x := range entries {

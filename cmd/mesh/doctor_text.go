@@ -220,16 +220,18 @@ func (r *doctorReport) document() doctorDocument {
 	return d
 }
 
+// checkItem is one check in the list of all.
+type checkItem struct {
+	ID    string   `json:"id"`
+	Group string   `json:"group"`
+	Title string   `json:"title"`
+	Needs []string `json:"needs"` // other checks, without which it is skipped
+	Docs  string   `json:"docs"`
+}
+
 // listChecks prints what there is to look at.
 func listChecks(e *env, format string, only []string) error {
-	type item struct {
-		ID    string   `json:"id"`
-		Group string   `json:"group"`
-		Title string   `json:"title"`
-		Needs []string `json:"needs"`
-		Docs  string   `json:"docs"`
-	}
-	var items []item
+	var items []checkItem
 	t := table{columns: []column{{name: "ID"}, {name: "GROUP"}}}
 	for _, p := range doctor.Pages() {
 		if len(only) > 0 && !slices.Contains(only, p.Group) {
@@ -239,7 +241,7 @@ func listChecks(e *env, format string, only []string) error {
 		if needs == nil {
 			needs = []string{}
 		}
-		items = append(items, item{p.ID, p.Group, p.Title, needs, checkDocs(p.ID)})
+		items = append(items, checkItem{p.ID, p.Group, p.Title, needs, checkDocs(p.ID)})
 		t.rows = append(t.rows, []string{p.ID, p.Group})
 	}
 	if format == formatJSON {

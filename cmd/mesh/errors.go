@@ -100,18 +100,24 @@ func (e *env) failText(c *cliError) {
 	_, _ = e.stderr.Write([]byte(b.String())) // there is nowhere left to tell that stderr is broken
 }
 
+// errorDocument is a failure in JSON, on standard error.
+type errorDocument struct {
+	Error errorBody `json:"error"`
+}
+
+type errorBody struct {
+	Code    string   `json:"code"` // such as MESH-2002; its first digit is the exit code
+	Message string   `json:"message"`
+	Cause   string   `json:"cause"`             // empty where details say it
+	Details []string `json:"details,omitempty"` // one line per problem
+	Next    []string `json:"next"`              // what to run next
+	Chain   string   `json:"chain,omitempty"`   // with --verbose: the errors that led to this one
+	Docs    string   `json:"docs"`              // where the code is explained
+}
+
 // failJSON writes {"error":{...}} in one line.
 func (e *env) failJSON(c *cliError) {
-	type body struct {
-		Code    string   `json:"code"`
-		Message string   `json:"message"`
-		Cause   string   `json:"cause"`
-		Details []string `json:"details,omitempty"`
-		Next    []string `json:"next"`
-		Chain   string   `json:"chain,omitempty"`
-		Docs    string   `json:"docs"`
-	}
-	b := body{Code: c.Code, Message: c.What, Cause: c.Cause, Details: c.Details, Next: c.Next, Docs: c.docs()}
+	b := errorBody{Code: c.Code, Message: c.What, Cause: c.Cause, Details: c.Details, Next: c.Next, Docs: c.docs()}
 	if b.Next == nil {
 		b.Next = []string{}
 	}
@@ -120,7 +126,7 @@ func (e *env) failJSON(c *cliError) {
 	}
 	enc := json.NewEncoder(e.stderr)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(map[string]body{"error": b}) // as above
+	_ = enc.Encode(errorDocument{b}) // as above
 }
 
 const (

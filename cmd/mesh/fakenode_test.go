@@ -111,6 +111,11 @@ func newFakeNode(t *testing.T) *fakeNode {
 			LagOperations: ptr(uint64(12)), LagSeconds: ptr(3.1), LastSeen: before(14 * time.Second), Version: ptr("0.3.9"), FirstSeen: before(26 * time.Hour),
 			Reasons: []string{"HeartbeatsMissed"}},
 	}
+	for i := range f.peers {
+		if f.peers[i].ZoneKeys == nil {
+			f.peers[i].ZoneKeys = []mesh.ZoneKey{}
+		}
+	}
 	f.held = []mesh.HeldDeletes{{Zone: "west", Objects: []string{"ConfigMap/default/a", "ConfigMap/default/b"}, Digest: mesh.Sum([]byte("ab")).String(), Reason: "Brake"}}
 	f.writeLog(t, seedKey(1), mesh.Instance{Zone: "east", Incarnation: mesh.Incarnation(before(3*day + 4*time.Hour).UnixMilli())})
 	f.lost = []oplog.LostEntry{{ID: 1, Size: 21, LostRecord: oplog.LostRecord{Object: mesh.ObjectKey{Kind: "ConfigMap", Namespace: "default", Name: "app"},
@@ -231,8 +236,11 @@ func (f *fakeNode) Topology(context.Context) (mesh.Topology, error) {
 	return t, nil
 }
 
-func (f *fakeNode) Content(context.Context, mesh.ObjectKey, mesh.Zone) (admin.Claimed, bool, error) {
-	return admin.Claimed{}, false, nil
+func (f *fakeNode) Content(_ context.Context, key mesh.ObjectKey, _ mesh.Zone) (admin.Claimed, bool, error) {
+	if key.String() != "ConfigMap/default/app" {
+		return admin.Claimed{}, false, nil
+	}
+	return admin.Claimed{Object: key, Zone: "west", Payload: []byte(`{"data":{"a":"1"}}`)}, true, nil
 }
 
 func (f *fakeNode) Held(context.Context) ([]mesh.HeldDeletes, error) { return f.held, nil }
@@ -290,7 +298,10 @@ func serveFake(t *testing.T, node *fakeNode) (dataDir string) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	s, err := admin.New(admin.Config{HTTPAddress: "127.0.0.1", DataDir: dir, Registry: prometheus.NewRegistry(),
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Debug: admin.Debug{Config: func() []admin.ConfigValue {
+			return []admin.ConfigValue{{Key: "mesh.zone", Values: []string{"east"}, Origin: "flag --zone"}}
+		}}})
 	if err != nil {
 		t.Fatal(err)
 	}

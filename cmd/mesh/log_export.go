@@ -104,6 +104,13 @@ func (x *exporter) rows(l mesh.LogStatus, rows []oplog.Row) error {
 	return nil
 }
 
+// exportedOperation is an operation with its bytes.
+type exportedOperation struct {
+	mesh.LogOperation
+	Header string  `json:"header"` // as signed, in hex
+	Body   *string `json:"body"`   // in hex; null where there is none, or it holds a Secret
+}
+
 // line writes the readable operation and its bytes.
 func (x *exporter) line(l mesh.LogStatus, row oplog.Row, body []byte) error {
 	payloads := admin.RedactedPayloads
@@ -114,11 +121,7 @@ func (x *exporter) line(l mesh.LogStatus, row oplog.Row, body []byte) error {
 	if err != nil {
 		return err
 	}
-	exported := struct {
-		mesh.LogOperation
-		Header string  `json:"header"` // hex
-		Body   *string `json:"body"`   // hex; null where there is none, or it holds a Secret
-	}{LogOperation: readable, Header: hex.EncodeToString(row.Header)}
+	exported := exportedOperation{LogOperation: readable, Header: hex.EncodeToString(row.Header)}
 	if len(body) > 0 {
 		text := hex.EncodeToString(body)
 		exported.Body = &text

@@ -79,7 +79,7 @@ func TestGroupWithoutArgumentsShowsItsCommands(t *testing.T) {
 func TestGlobalFlags(t *testing.T) {
 	t.Parallel()
 	te := newTestEnv(t)
-	if code := te.mesh(t, "version", "-qv", "--timeout", "1m30s", "--node", "unix:x", "--no-input", "--color=never"); code != 0 {
+	if code := te.mesh(t, "version", "--client", "-qv", "--timeout", "1m30s", "--node", "unix:x", "--no-input", "--color=never"); code != 0 {
 		t.Fatalf("exit code %d: %s", code, te.stderr.String())
 	}
 	want := globalFlags{node: "unix:x", timeout: 90 * time.Second, color: "never", noInput: true, quiet: true, verbose: true}
@@ -87,7 +87,7 @@ func TestGlobalFlags(t *testing.T) {
 		t.Errorf("flags = %+v, want %+v", te.flags, want)
 	}
 	te = newTestEnv(t)
-	te.mesh(t, "version")
+	te.mesh(t, "version", "--client")
 	if want := (globalFlags{timeout: 10 * time.Second, color: "auto"}); te.flags != want {
 		t.Errorf("defaults = %+v, want %+v", te.flags, want)
 	}
