@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"dcp.hiro.io/mesh/internal/mesh"
@@ -19,10 +20,13 @@ type lan struct {
 	count int
 }
 
+// lans counts them: tests have theirs at the same time.
+var lans atomic.Int32
+
 // newLAN returns false, and says so, where namespaces can't be made.
 func newLAN(t testing.TB) (*lan, bool) {
 	t.Helper()
-	l := &lan{t: t, name: fmt.Sprintf("mesh-e2e-%d", os.Getpid())}
+	l := &lan{t: t, name: fmt.Sprintf("mesh-e2e-%d-%d", os.Getpid(), lans.Add(1))}
 	for i, args := range [][]string{{"netns", "add", l.name}, {"-n", l.name, "link", "add", "switch", "type", "bridge"}} {
 		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
 			t.Logf("NOT RUN: %s: machines of their own need root with CAP_SYS_ADMIN, the ip command and bridges: %v %s", t.Name(), err, out)
