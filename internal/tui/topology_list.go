@@ -49,6 +49,9 @@ func drawLinks(c *canvas, g *graph, o topologyOptions) {
 	rows := g.listLinks()
 	from, to, cursor := 0, min(len(rows), c.height), -1
 	if o.scroll != nil {
+		if at := slices.IndexFunc(rows, func(r listed) bool { return r.far != "" && r.far == o.selected }); at >= 0 {
+			o.scroll.cursor = at
+		}
 		from, to = o.scroll.fit(len(rows), c.height)
 		cursor = o.scroll.cursor
 	}

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/charmbracelet/x/ansi"
@@ -52,6 +53,9 @@ func drawMatrix(c *canvas, g *graph, o topologyOptions) {
 	from, to := 0, min(rows, c.height-1)
 	cursor := -1
 	if o.scroll != nil {
+		if at := slices.IndexFunc(zones, func(n node) bool { return n.name == o.selected }); at >= 0 {
+			o.scroll.cursor = at
+		}
 		from, to = o.scroll.fit(rows, c.height-1)
 		cursor = o.scroll.cursor
 	}
