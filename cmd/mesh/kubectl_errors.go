@@ -21,7 +21,7 @@ func kubeError(e *env, err error) error {
 	case errors.Is(err, remote.ErrReadOnly) && errors.As(err, &forbidden):
 		return &cliError{Code: "MESH-6903", What: "this needs a port-forward to the node", Cause: forbidden.Error() + "; pods/proxy is for reading only",
 			Next: []string{forbidden.CanI()}, Err: err}
-	case errors.Is(err, remote.ErrReadOnly):
+	case errors.Is(err, remote.ErrReadOnly) && !errors.As(err, &pod):
 		return &cliError{Code: "MESH-6903", What: "this needs a port-forward to the node", Cause: "pods/proxy is for reading only",
 			Next: []string{"the same command with --via port-forward"}, Err: err}
 	case errors.Is(err, remote.ErrViaNone):

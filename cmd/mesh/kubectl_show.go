@@ -49,7 +49,11 @@ func partialText(e *env, s mesh.Status, peers []mesh.Peer) string {
 		t.line(unknown, noValue, stylePlain)
 	}
 	t.line("cluster", "connected", styleOK, "kubernetes "+s.Cluster.Location)
-	t.line("health", noValue, stylePlain)
+	if len(s.Findings) == 0 {
+		t.line("health", noValue, stylePlain)
+	} else {
+		t.health(s.Findings)
+	}
 	return t.b.String()
 }
 

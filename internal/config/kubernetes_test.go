@@ -78,6 +78,22 @@ func TestTwoClusters(t *testing.T) {
 	}
 }
 
+// A port-forward comes to the loopback address of a pod.
+func TestAPIInsideACluster(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":                        "",
+		"kubernetes: {folder: x}": "",
+		"kubernetes: incluster":   "127.0.0.1:3001",
+		"kubernetes: incluster\napi: {listen: \"127.0.0.1:4001\"}":     "127.0.0.1:4001",
+		"kubernetes: incluster\napi: {listen: \"unix:/run/mesh/api\"}": "unix:/run/mesh/api",
+	} {
+		if c := mustLoad(t, text, config.Options{}); c.API.Listen != want {
+			t.Errorf("%q: api.listen = %q, want %q", text, c.API.Listen, want)
+		}
+	}
+}
+
 // Multicast is for networks of one's own.
 func TestMDNSInsideACluster(t *testing.T) {
 	t.Parallel()

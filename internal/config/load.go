@@ -304,6 +304,10 @@ func (l *loader) addPeer(n Node, at Origin) {
 	l.cfg.Nodes = append(l.cfg.Nodes, n)
 }
 
+// podAPI is where the API of a node in a pod listens beside its socket: a port-forward comes to the pod's loopback
+// address, as that of kubectl mesh does.
+const podAPI = "127.0.0.1:3001"
+
 // check looks at the values together.
 func (l *loader) check(requireZone bool) {
 	c := l.cfg
@@ -312,6 +316,9 @@ func (l *loader) check(requireZone bool) {
 	l.checkResources()
 	if at := "discovery.mdns"; c.Kubernetes.InCluster && c.origins[at].Layer == FromDefault {
 		c.Discovery.MDNS = false // the network of pods carries no multicast, and it is shared with others
+	}
+	if at := "api.listen"; c.Kubernetes.InCluster && c.origins[at].Layer == FromDefault {
+		c.API.Listen = podAPI
 	}
 	if requireZone && c.Mesh.Zone == "" && c.Join.TokenFile == "" && !l.reported("mesh.zone") && !l.unread {
 		l.failAt("mesh.zone", "missing; a node needs the name of its zone")

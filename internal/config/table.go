@@ -147,7 +147,8 @@ var table = []Key{
 	{Path: "protocol.poll_interval_seconds", codec: ignored("number"), Ignored: true, Example: "3",
 		Doc: "Accepted for older files and ignored: nothing polls."},
 	{Path: "api.listen", codec: apiListen, Example: "unix:/run/mesh/api.sock",
-		Doc: "Where the local API listens: unix:PATH, or a loopback HOST:PORT. Without it api.sock in data_dir. Who can reach it controls the node."},
+		Doc: "Where the local API listens: unix:PATH, or a loopback HOST:PORT. Without it api.sock in data_dir, and with " +
+			"kubernetes.incluster 127.0.0.1:3001 too, for port-forwards. Who can reach it controls the node."},
 	{Path: "api.proxy", codec: boolean(func(c *Config) *bool { return &c.API.Proxy }),
 		Doc: "Tell on http_bind_port, to everybody who reaches it, what the API tells about the state: addresses of peers, names of objects, events; " +
 			"never their content. For kubectl mesh by way of pods/proxy, where nobody may use port-forward."},

@@ -34,6 +34,9 @@ const (
 	maxElsewhere = 10
 )
 
+// stale is when a node's own MeshPeer says that nobody writes it: a node does every minute.
+const stale = 3 * time.Minute
+
 // apiVersion stands in every document of the API.
 const apiVersion = "mesh.dcp.hiro.io/v1"
 
@@ -161,7 +164,7 @@ func (c *Cluster) status(req *http.Request) (*http.Response, error) {
 	if listErr != nil {
 		return nil, firstOf(listErr, err)
 	}
-	s, ok := partial(shown, c.cfg.Namespace)
+	s, ok := partial(shown, c.cfg.Namespace, time.Now())
 	if !ok {
 		var none *NoNodeError
 		if errors.As(err, &none) {
@@ -184,7 +187,7 @@ func firstOf(list, live error) error {
 }
 
 // partial is the status that MeshPeers tell; false if none of them is the node's own.
-func partial(shown []meshpeer.Shown, namespace string) (mesh.Status, bool) {
+func partial(shown []meshpeer.Shown, namespace string, now time.Time) (mesh.Status, bool) {
 	s := mesh.Status{Partial: true, Listen: []string{}, Replication: []mesh.Replication{}, Findings: []mesh.Finding{},
 		Cluster: mesh.ClusterStatus{Kind: "kubernetes", Location: "namespace " + namespace, Connected: true, Problems: []mesh.Problem{}}}
 	own := false
@@ -194,6 +197,10 @@ func partial(shown []meshpeer.Shown, namespace string) (mesh.Status, bool) {
 			own = true
 			s.Zone, s.PublicKey, s.PeerID, s.Incarnation = p.Zone, p.PublicKey, p.PeerID, p.Incarnation
 			s.Ready, s.InSync = one.Ready, one.Synced
+			if age := now.Sub(one.Written); age > stale {
+				s.Findings = append(s.Findings, mesh.Finding{ID: "kubernetes.meshpeer", Status: "warn",
+					Text: "the node has not written its MeshPeer since " + one.Written.Format(time.RFC3339) + "; it may be gone, and what is shown here old"})
+			}
 			if p.Version != nil {
 				s.Version = *p.Version
 			}
