@@ -119,6 +119,9 @@ func clockText(now, t time.Time) string {
 	return t.Format("01-02 15:04")
 }
 
+// unixClock is clockText of a second since 1970.
+func unixClock(now time.Time, sec int64) string { return clockText(now, time.Unix(sec, 0)) }
+
 // dateText prints a moment in UTC, to the second.
 func dateText(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 

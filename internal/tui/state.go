@@ -28,6 +28,7 @@ const (
 type state struct {
 	now      time.Time // by the node's clock
 	status   *mesh.Status
+	statusAt time.Time // when the status was told
 	topology *mesh.Topology
 	peers    []*peer // in the order of `mesh peers`: state, the worst last, then name
 	logs     map[string]*mesh.LogStatus
@@ -98,7 +99,7 @@ func (s *state) fold(f mesh.Frame) {
 		s.forget()
 	}
 	if f.Status != nil {
-		s.status = f.Status
+		s.status, s.statusAt = f.Status, s.now
 	}
 	if f.Topology != nil {
 		t := *f.Topology
