@@ -153,17 +153,23 @@ func samplePeers(now time.Time) []mesh.Peer {
 			ZoneKeys:  []mesh.ZoneKey{{PublicKey: sampleKey(z).String(), By: pointer(sampleKey("east").String()), Since: &born}}}
 	}
 	west := peer("west", westBorn, "0.4.0", "203.0.113.20:9102")
+	west.RTTP95Seconds, west.LossRatio = pointer(0.024), pointer(0.0)
+	west.TxMessages, west.RxMessages = 41_110-untilEnd(*heard(now, time.Second), 3)/20, 54_820-untilEnd(*heard(now, time.Second), 1)/5
 	west.RTTSeconds, west.LagOperations, west.LagSeconds = pointer(0.018), pointer(uint64(0)), pointer(0.2)
 	west.LastSeen, west.ClockOffsetSeconds = heard(now, time.Second), pointer(0.004)
 	west.TxBytes, west.RxBytes = 1258291-untilEnd(*west.LastSeen, 40), 3565158-untilEnd(*west.LastSeen, 90)
 
 	north := peer("north", northBorn, "0.4.0", "198.51.100.7:9102")
+	north.RTTP95Seconds, north.LossRatio = pointer(0.052), pointer(0.0)
+	north.TxMessages, north.RxMessages = 40_870-untilEnd(*heard(now, 0), 3)/20, 54_610-untilEnd(*heard(now, 0), 1)/5
 	north.RTTSeconds, north.LagOperations, north.LagSeconds = pointer(0.041), pointer(northLag().at(now)), pointer(0.3)
 	north.LastSeen, north.ClockOffsetSeconds = heard(now, 0), pointer(-0.002)
 	north.TxBytes, north.RxBytes = 1153434-untilEnd(*north.LastSeen, 40), 2202010-untilEnd(*north.LastSeen, 60)
 
 	south := peer("south", southBorn, "0.3.9", "south.example.net:9102")
 	lag := southLag().at(now)
+	south.RTTP95Seconds, south.LossRatio = pointer(0.310), pointer(0.01)
+	south.TxMessages, south.RxMessages = 14_020-untilEnd(*heard(now, 3*time.Second), 3)/20, 18_800-untilEnd(*heard(now, 3*time.Second), 1)/5
 	south.RTTSeconds, south.LagOperations, south.LagSeconds = pointer(0.230), &lag, pointer(0.2+0.25*float64(lag))
 	south.LastSeen, south.ClockOffsetSeconds = heard(now, 3*time.Second), pointer(0.011)
 	south.TxBytes, south.RxBytes = 734003-untilEnd(*south.LastSeen, 30), 1048576-untilEnd(*south.LastSeen, 30)
@@ -182,6 +188,10 @@ func samplePeers(now time.Time) []mesh.Peer {
 		lab.RTTSeconds, lab.LagOperations, lab.LagSeconds = pointer(0.055), pointer(uint64(0)), pointer(0.4)
 	} else {
 		lab.Transport, lab.LastError = nil, "dial 192.0.2.44:9102: connection timed out (quic and tcp)"
+		for _, transport := range []string{"quic", "tcp"} {
+			lab.Attempts = append(lab.Attempts, mesh.DialAttempt{Address: "192.0.2.44:9102", Transport: transport, Error: "connection timed out",
+				At: now.Truncate(time.Minute), Since: labCloses})
+		}
 	}
 	if !now.Before(labGone) {
 		lab.State, lab.Since = mesh.Unavailable, &labGone
@@ -233,7 +243,7 @@ func sampleLogs(now time.Time) []mesh.LogStatus {
 func sampleStatus(now time.Time) *mesh.Status {
 	s := &mesh.Status{Zone: "east", PeerID: sampleKey("east").PeerID(), PublicKey: sampleKey("east").String(), NetworkID: "default", Version: "0.4.0",
 		UptimeSeconds: now.Sub(eastBorn).Seconds(), Incarnation: &eastBorn, Listen: []string{"udp/9102 quic", "tcp/9102", "http/3000"}, Ready: true,
-		Resources: mesh.Resources{Live: 57, Tombstones: 2}, LeaseHeld: pointer(true),
+		Resources: mesh.Resources{Live: 57, Tombstones: 2, Kinds: 1, Namespaces: 1}, LeaseHeld: pointer(true),
 		Cluster:  mesh.ClusterStatus{Kind: "kubernetes", Location: "v1.34.1", Connected: true, Problems: []mesh.Problem{}, LastWrite: pointer(at("14:02:51"))},
 		Findings: []mesh.Finding{}, Replication: []mesh.Replication{}}
 	if now.Before(*s.Cluster.LastWrite) {
