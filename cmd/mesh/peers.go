@@ -193,7 +193,9 @@ func changed(last map[string]mesh.Peer, peers []mesh.Peer) []mesh.Peer {
 
 // lasting is a peer without what changes all the time.
 func lasting(p mesh.Peer) mesh.Peer {
-	p.RTTSeconds, p.LagSeconds, p.LastSeen, p.ClockOffsetSeconds, p.TxBytes, p.RxBytes = nil, nil, nil, nil, 0, 0
+	p.RTTSeconds, p.RTTP95Seconds, p.LossRatio, p.LagSeconds, p.LastSeen, p.ClockOffsetSeconds = nil, nil, nil, nil, nil, nil
+	p.TxBytes, p.RxBytes, p.TxMessages, p.RxMessages = 0, 0, 0, 0
+	p.Learnt, p.Attempts = nil, nil // and no row shows them
 	return p
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -128,7 +127,7 @@ func (p *plainText) changed(d *mesh.Delta[mesh.Peer]) []mesh.Peer {
 	}
 	var out []mesh.Peer
 	for _, peer := range d.Items {
-		if last, known := before[peer.PublicKey]; !known || !reflect.DeepEqual(lasting(last), lasting(peer)) {
+		if last, known := before[peer.PublicKey]; !known || lasting(last) != lasting(peer) {
 			out = append(out, peer)
 		}
 		p.peers[peer.PublicKey] = peer
@@ -143,10 +142,10 @@ func (p *plainText) changed(d *mesh.Delta[mesh.Peer]) []mesh.Peer {
 	return out
 }
 
-// lasting is a peer without what changes all the time.
-func lasting(p mesh.Peer) mesh.Peer {
-	p.RTTSeconds, p.LagSeconds, p.LastSeen, p.ClockOffsetSeconds, p.TxBytes, p.RxBytes = nil, nil, nil, nil, 0, 0
-	return p
+// lasting is of a peer what its row shows and what doesn't change with every heartbeat.
+func lasting(p mesh.Peer) string {
+	p.RTTSeconds, p.LastSeen, p.FirstSeen = nil, nil, nil
+	return strings.Join(peerCells(p, time.Time{}), "\n")
 }
 
 // comparePeers is the order of `mesh peers`.
