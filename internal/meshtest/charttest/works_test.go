@@ -457,17 +457,13 @@ configuration:
 	if !ok {
 		return
 	}
-	for _, p := range i.all {
-		if p.str("metadata", "annotations", "helm.sh/hook") == "test" {
-			if out, errs, code, _ := i.run(p, p.name()); code != 0 {
-				t.Errorf("helm test: exit code %d: %s%s", code, out, errs)
-			}
-		}
-	}
 	o.knows(i)
 	o.start()
 	i.startPod("one")
 	works(t, i, "one", o, uses)
+	if out, errs, code := i.helmTest(); code != 0 {
+		t.Errorf("helm test: exit code %d: %s%s", code, out, errs)
+	}
 	o.stop(t)
 	peerIs(t, i, o.public, "NotReady")
 	o.start()
