@@ -221,8 +221,11 @@ func (f *fakeNode) Doctor(_ context.Context, q admin.DoctorQuery, sink func(mesh
 	return nil
 }
 
-func (f *fakeNode) Changes(_ context.Context, since uint64, _ int) (replica.Changes, error) {
-	return replica.Changes{Revision: since, Newest: since}, nil
+func (f *fakeNode) Changes(_ context.Context, at replica.Cursor, _ int) (c replica.Changes, err error) {
+	if c.Next = (replica.Cursor{Changed: 1, Forgotten: 1}); at != c.Next { // nothing ever changes
+		c.Items = f.resources
+	}
+	return c, nil
 }
 
 func (f *fakeNode) Topology(context.Context) (mesh.Topology, error) {

@@ -10,9 +10,9 @@ import (
 
 // This file answers those who watch the node.
 
-func (i *inspector) Changes(ctx context.Context, since uint64, limit int) (replica.Changes, error) {
+func (i *inspector) Changes(ctx context.Context, at replica.Cursor, limit int) (replica.Changes, error) {
 	var out replica.Changes
-	if err := i.node.Inspect(ctx, func(r *replica.Replica) { out = r.Changes(since, limit) }); err != nil {
+	if err := i.node.Inspect(ctx, func(r *replica.Replica) { out = r.Changes(at, limit) }); err != nil {
 		return replica.Changes{}, err
 	}
 	return out, nil
@@ -37,7 +37,7 @@ func (i *inspector) Content(ctx context.Context, key mesh.ObjectKey, zone mesh.Z
 	return admin.Claimed{Object: found, Zone: zone, Payload: payload}, len(payload) > 0, err
 }
 
-func (s *standby) Changes(context.Context, uint64, int) (replica.Changes, error) {
+func (s *standby) Changes(context.Context, replica.Cursor, int) (replica.Changes, error) {
 	return replica.Changes{}, s.refuse()
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"os"
 	"slices"
@@ -107,91 +106,93 @@ func TestTheFirstFrameIsWhole(t *testing.T) {
 	}
 }
 
-// A hundred objects that change make one frame with those; what is forgotten is removed.
+// Of a hundred objects that change those are told, once; what is forgotten is removed; and when the node says that
+// too much was, everything is told anew.
 func TestObjectsAreFollowed(t *testing.T) {
 	node := newFakeNode(t)
 	var mu sync.Mutex
-	now := replica.Changes{Steps: 1}
-	live := map[string]int{} // objects and their versions
-	name := func(i int) mesh.ObjectKey { return mesh.ObjectKey{Kind: "ConfigMap", Namespace: "default", Name: fmt.Sprintf("o%04d", i)} }
-	for i := range 1500 {
-		live[name(i).String()] = 1
-	}
-	resource := func(object string) mesh.Resource {
-		return mesh.Resource{Object: object, Owner: "east", State: "Live", Version: mesh.Version(live[object])}
-	}
-	pages := 0
-	node.resources = func(after mesh.ObjectKey, limit int) (out []mesh.Resource) {
+	var history []mesh.Resource // by revision
+	var removed []mesh.ObjectKey
+	whole := false
+	node.changes = func(at replica.Cursor, limit int) (c replica.Changes) {
 		mu.Lock()
 		defer mu.Unlock()
-		pages++
-		for _, k := range slices.Sorted(maps.Keys(live)) {
-			if k > after.String() && len(out) < limit {
-				out = append(out, resource(k))
-			}
+		if whole {
+			c.Whole, whole, at = true, false, replica.Cursor{}
 		}
-		return out
-	}
-	var changed []string // by revision
-	node.changes = func(since uint64, limit int) replica.Changes {
-		mu.Lock()
-		defer mu.Unlock()
-		c := now
-		c.Newest, c.Revision = uint64(len(changed)), since
-		for c.Revision < c.Newest && len(c.Items) < limit {
-			c.Items = append(c.Items, resource(changed[c.Revision]))
-			c.Revision++
-		}
+		c.Removed = removed[min(at.Forgotten, uint64(len(removed))):]
+		c.Items = history[at.Changed:min(at.Changed+uint64(limit), uint64(len(history)))]
+		c.Next = replica.Cursor{Changed: at.Changed + uint64(len(c.Items)), Forgotten: uint64(len(removed))}
+		c.More = c.Next.Changed < uint64(len(history))
 		return c
 	}
+	name := func(i int) mesh.ObjectKey {
+		return mesh.ObjectKey{Kind: "ConfigMap", Namespace: "default", Name: fmt.Sprintf("o%04d", i)}
+	}
+	change := func(from, to int, v mesh.Version) {
+		for i := from; i < to; i++ {
+			history = append(history, mesh.Resource{Object: name(i).String(), Owner: "east", State: "Live", Version: v})
+		}
+	}
+	change(0, 1500, 1)
 	s, _ := serve(t, node, nil)
 	in := frames(t, "unix:"+s.Socket())
 	seen := map[string]mesh.Version{}
-	reduce := func(f mesh.Frame) {
-		d := f.Resources
-		if d == nil {
-			return
-		}
-		if d.Whole {
-			clear(seen)
-		}
-		for _, r := range d.Items {
-			seen[r.Object] = r.Version
-		}
-		for _, k := range d.Removed {
-			delete(seen, k)
-		}
+	next := func() (items int, removed []string, whole bool) {
+		t.Helper()
+		until(t, in, func(f mesh.Frame) bool {
+			d := f.Resources
+			if d == nil {
+				return false
+			}
+			if d.Whole {
+				whole = true
+				clear(seen)
+			}
+			for _, r := range d.Items {
+				seen[r.Object] = r.Version
+			}
+			for _, k := range d.Removed {
+				delete(seen, k)
+			}
+			items, removed = items+len(d.Items), append(removed, d.Removed...)
+			return len(d.Items) < 500 // else the rest comes in the next frame
+		})
+		return items, removed, whole
 	}
 	until(t, in, func(f mesh.Frame) bool {
-		if d := f.Resources; d != nil && len(d.Items) > 500 {
-			t.Errorf("%d objects in one frame", len(d.Items))
+		if f.Resources != nil {
+			if len(f.Resources.Items) > 500 || f.Resources.Whole != (len(seen) == 0) {
+				t.Errorf("%d objects in one frame, whole %v", len(f.Resources.Items), f.Resources.Whole)
+			}
+			for _, r := range f.Resources.Items {
+				seen[r.Object] = r.Version
+			}
 		}
-		reduce(f)
 		return len(seen) == 1500
 	})
 	mu.Lock()
-	listed := pages
-	for i := range 100 {
-		live[name(i).String()] = 2
-		changed = append(changed, name(i).String())
-	}
-	live["ConfigMap/default/new"] = 1
-	changed = append(changed, "ConfigMap/default/new")
+	change(0, 100, 2)
+	change(0, 100, 3)   // what happened in between is not told
+	change(200, 300, 1) // touched, and as before
+	change(1500, 1501, 1)
 	mu.Unlock()
-	f := until(t, in, func(f mesh.Frame) bool { reduce(f); return f.Resources != nil })
-	if len(f.Resources.Items) != 101 || f.Resources.Whole || len(f.Resources.Removed) != 0 || seen[name(99).String()] != 2 {
-		t.Errorf("%d changed, whole %v", len(f.Resources.Items), f.Resources.Whole)
+	if n, gone, whole := next(); n != 101 || gone != nil || whole || seen[name(99).String()] != 3 {
+		t.Errorf("%d changed, removed %v, whole %v", n, gone, whole)
 	}
 	mu.Lock()
-	if pages != listed {
-		t.Errorf("everything was listed anew: %d pages more", pages-listed)
-	}
-	delete(live, name(7).String())
-	now.Forgotten++
+	removed = append(removed, name(7), name(8), name(5000))
+	change(8, 9, 4) // and there again
 	mu.Unlock()
-	f = until(t, in, func(f mesh.Frame) bool { reduce(f); return f.Resources != nil })
-	if !slices.Equal(f.Resources.Removed, []string{name(7).String()}) || len(f.Resources.Items) != 0 || len(seen) != 1500 {
-		t.Errorf("removed %v, %d more, %d left", f.Resources.Removed, len(f.Resources.Items), len(seen))
+	if n, gone, whole := next(); n != 1 || !slices.Equal(gone, []string{name(7).String()}) || whole || seen[name(8).String()] != 4 {
+		t.Errorf("%d changed, removed %v, whole %v", n, gone, whole)
+	}
+	mu.Lock()
+	whole, history, removed = true, nil, nil
+	change(0, 3, 9)
+	mu.Unlock()
+	if n, gone, whole := next(); n != 3 || gone != nil || !whole || len(seen) != 3 {
+		t.Errorf("%d changed, removed %v, whole %v", n, gone, whole)
 	}
 }
 

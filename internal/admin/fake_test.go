@@ -37,14 +37,13 @@ type fakeNode struct {
 	rows []oplog.Row
 	lost []oplog.LostEntry
 
-	adopt     func(ctx context.Context, key mesh.ObjectKey, dryRun bool) (mesh.Adoption, error)
-	resources func(after mesh.ObjectKey, limit int) []mesh.Resource
-	changes   func(since uint64, limit int) replica.Changes
-	doctor    func(ctx context.Context, q admin.DoctorQuery, sink func(mesh.CheckResult)) error // nil: all is well
-	status    func(ctx context.Context) (mesh.Status, error)
-	digests   []mesh.Hash // accepted
-	asked     []admin.InviteRequest
-	removed   []keys.Public
+	adopt   func(ctx context.Context, key mesh.ObjectKey, dryRun bool) (mesh.Adoption, error)
+	changes func(at replica.Cursor, limit int) replica.Changes
+	doctor  func(ctx context.Context, q admin.DoctorQuery, sink func(mesh.CheckResult)) error // nil: all is well
+	status  func(ctx context.Context) (mesh.Status, error)
+	digests []mesh.Hash // accepted
+	asked   []admin.InviteRequest
+	removed []keys.Public
 }
 
 // newFakeNode writes a log: a snapshot with a Secret in it, an update of each kind, a deletion.
@@ -52,7 +51,13 @@ func newFakeNode(t testing.TB) *fakeNode {
 	t.Helper()
 	var seed [keys.SeedSize]byte
 	seed[0] = 7
-	f := &fakeNode{key: keys.FromSeed(seed), changes: func(since uint64, _ int) replica.Changes { return replica.Changes{Revision: since, Newest: since} }}
+	f := &fakeNode{key: keys.FromSeed(seed)}
+	f.changes = func(at replica.Cursor, limit int) (c replica.Changes) { // nothing ever does
+		if c.Next = (replica.Cursor{Changed: 5, Forgotten: 5}); at != c.Next {
+			c.Items, _ = f.Resources(t.Context(), mesh.ObjectKey{}, limit)
+		}
+		return c
+	}
 	entries := []event.Entry{
 		{Kind: event.EntryLive, Object: configKey, Payload: []byte(`{"data":{"a":"1"}}`), Version: 1, Epoch: 1, Birth: 1},
 		{Kind: event.EntryLive, Object: secretKey, Payload: []byte(`{"data":{"p":"aHVudGVyMg=="}}`), Version: 2, Epoch: 1, Birth: 2},
@@ -152,9 +157,6 @@ func (f *fakeNode) Rows(_ context.Context, log mesh.LogKey, from, to uint32, max
 }
 
 func (f *fakeNode) Resources(_ context.Context, after mesh.ObjectKey, limit int) ([]mesh.Resource, error) {
-	if f.resources != nil {
-		return f.resources(after, limit), nil
-	}
 	var out []mesh.Resource
 	for i := range 5 {
 		k := mesh.ObjectKey{Kind: "ConfigMap", Namespace: "default", Name: fmt.Sprintf("c%d", i)}
@@ -176,8 +178,8 @@ func (f *fakeNode) Trace(_ context.Context, key mesh.ObjectKey) (mesh.Trace, err
 	return mesh.Trace{Resource: mesh.Resource{Object: key.String()}, Steps: []mesh.TraceStep{{Name: "owner", Status: mesh.CheckOK, Message: "east states it"}}}, nil
 }
 
-func (f *fakeNode) Changes(_ context.Context, since uint64, limit int) (replica.Changes, error) {
-	return f.changes(since, limit), nil
+func (f *fakeNode) Changes(_ context.Context, at replica.Cursor, limit int) (replica.Changes, error) {
+	return f.changes(at, limit), nil
 }
 
 func (f *fakeNode) Doctor(ctx context.Context, q admin.DoctorQuery, sink func(mesh.CheckResult)) error {

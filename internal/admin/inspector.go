@@ -32,8 +32,8 @@ type Inspector interface {
 	Resource(ctx context.Context, key mesh.ObjectKey) (mesh.Resource, bool, error)
 	// Trace tells the way of one object, known or not.
 	Trace(ctx context.Context, key mesh.ObjectKey) (mesh.Trace, error)
-	// Changes tells what became of objects since a revision, at most limit of them.
-	Changes(ctx context.Context, since uint64, limit int) (replica.Changes, error)
+	// Changes tells what became of objects since a cursor, at most limit of them.
+	Changes(ctx context.Context, at replica.Cursor, limit int) (replica.Changes, error)
 	// Content returns what a zone states about an object; an empty zone stands for its owner. False if there is no
 	// such claim.
 	Content(ctx context.Context, key mesh.ObjectKey, zone mesh.Zone) (Claimed, bool, error)

@@ -8,13 +8,16 @@ import (
 	"time"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/replica"
 )
 
 const (
 	// framePart is the most entries of one set in one frame.
 	framePart = 500
-	// relistEvery is how often all objects are listed anew while the node works.
-	relistEvery = time.Minute
+	// lookPages is how many pages of objects one look takes: at once all of a mesh as large as they get.
+	lookPages = 20
+	// sweepEvery is how often all objects are looked at again while the node works.
+	sweepEvery = time.Minute
 )
 
 // picture is what watchers know of a node. The zero value is of a node of which nothing is known.
@@ -30,10 +33,16 @@ type picture struct {
 
 // following says how far the objects were followed.
 type following struct {
-	listed    time.Time // zero: never wholly
-	revision  uint64
-	forgotten uint64
-	steps     uint64
+	at    replica.Cursor
+	again sweep
+}
+
+// sweep is a walk through all objects, beside following what changes.
+type sweep struct {
+	begun time.Time // the last one; zero: they were not all listed yet
+	steps uint64    // of the node then
+	left  bool      // it goes on
+	at    replica.Cursor
 }
 
 // look brings the picture up to date and puts what changed into frame. What could not be asked before ctx ended is
@@ -104,58 +113,94 @@ func update[T any](set *map[string]T, now []T, id func(T) string) *mesh.Delta[T]
 	return &d
 }
 
-// lookObjects follows the objects: it asks for those that changed, and for all where that doesn't tell everything.
-// Each question is for one page, so that the node's loop is never held up for long.
+// lookObjects follows the objects: it asks for those that changed, a page at a time and a bounded number of pages, so
+// that the node's loop is never held up for long. What is left comes with the next look. Now and then it goes through
+// all of them again.
 func (p *picture) lookObjects(ctx context.Context, node Inspector) (*mesh.Delta[mesh.Resource], error) {
-	c, err := node.Changes(ctx, p.follow.revision, MaxPage)
-	if err != nil {
-		return nil, err
-	}
 	f := &p.follow
-	stale := c.Steps != f.steps && time.Since(f.listed) >= relistEvery
-	if p.resources == nil || c.Forgotten != f.forgotten || stale {
-		var all []mesh.Resource
-		var after mesh.ObjectKey
-		for {
-			page, err := node.Resources(ctx, after, MaxPage)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, page...)
-			if len(page) < MaxPage {
-				break
-			}
-			if after, err = mesh.ParseObjectKey(page[len(page)-1].Object); err != nil {
-				return nil, err
-			}
+	t := touched{of: &p.resources, known: map[string]bool{}}
+	next := func(at replica.Cursor) (c replica.Changes, err error) {
+		if c, err = node.Changes(ctx, at, MaxPage); err == nil {
+			t.take(c)
 		}
-		// What changed since the first question comes with the next one.
-		*f = following{listed: time.Now(), revision: c.Newest, forgotten: c.Forgotten, steps: c.Steps}
-		return update(&p.resources, all, resourceID), nil
+		return c, err
 	}
-	var d mesh.Delta[mesh.Resource]
-	for {
-		for _, r := range c.Items {
-			if old, known := p.resources[r.Object]; !known || !reflect.DeepEqual(old, r) {
-				p.resources[r.Object] = r
-				d.Items = append(d.Items, r)
-			}
-		}
-		f.revision = c.Revision
-		if f.revision >= c.Newest || c.Forgotten != f.forgotten {
+	var err error
+	pages := 0
+	for more := true; more && err == nil && pages < lookPages; pages++ {
+		var c replica.Changes
+		if c, err = next(f.at); err != nil {
 			break
 		}
-		if c, err = node.Changes(ctx, f.revision, MaxPage); err != nil {
-			break // what was found is told; the rest comes with the next look
+		f.at, more = c.Next, c.More
+		if !more {
+			f.again.plan(c)
 		}
 	}
-	if len(d.Items) == 0 {
-		return nil, nil
+	for ; f.again.left && err == nil && pages < lookPages; pages++ {
+		var c replica.Changes
+		if c, err = next(replica.Cursor{Changed: f.again.at.Changed, Forgotten: f.at.Forgotten}); err == nil {
+			f.again.at, f.again.left = c.Next, c.More
+		}
 	}
-	return &d, nil
+	return t.delta(), err
 }
 
-func resourceID(r mesh.Resource) string { return r.Object }
+// plan begins a sweep when one is due. c is the last of what changed.
+func (s *sweep) plan(c replica.Changes) {
+	switch {
+	case s.begun.IsZero(): // they have just been listed
+		s.begun, s.steps = time.Now(), c.Steps
+	case !s.left && c.Steps != s.steps && time.Since(s.begun) >= sweepEvery:
+		*s = sweep{begun: time.Now(), steps: c.Steps, left: true}
+	}
+}
+
+// touched gathers what becomes of objects within one look.
+type touched struct {
+	of    *map[string]mesh.Resource
+	whole bool            // of was begun anew
+	known map[string]bool // those that changed, and whether watchers know them
+}
+
+func (t *touched) take(c replica.Changes) {
+	if *t.of == nil || c.Whole {
+		*t.of, t.whole, t.known = map[string]mesh.Resource{}, true, map[string]bool{}
+	}
+	set := *t.of
+	touch := func(key string) {
+		if _, before := t.known[key]; !before {
+			_, t.known[key] = set[key]
+		}
+	}
+	for _, k := range c.Removed {
+		key := k.String()
+		touch(key)
+		delete(set, key)
+	}
+	for _, r := range c.Items {
+		if old, there := set[r.Object]; !there || !reflect.DeepEqual(old, r) {
+			touch(r.Object)
+			set[r.Object] = r
+		}
+	}
+}
+
+// delta is what to tell; nil: nothing.
+func (t *touched) delta() *mesh.Delta[mesh.Resource] {
+	d := &mesh.Delta[mesh.Resource]{Whole: t.whole}
+	for _, k := range slices.Sorted(maps.Keys(t.known)) {
+		if r, there := (*t.of)[k]; there {
+			d.Items = append(d.Items, r)
+		} else if t.known[k] && !t.whole {
+			d.Removed = append(d.Removed, k)
+		}
+	}
+	if !d.Whole && len(d.Items)+len(d.Removed) == 0 {
+		return nil
+	}
+	return d
+}
 
 // fresh returns the notices that were not told yet.
 func (p *picture) fresh(from *Notices) []mesh.Notice {

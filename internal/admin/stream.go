@@ -48,7 +48,7 @@ func newStream(w http.ResponseWriter) (*stream, error) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
-	h.Set("Connection", "close") // whoever reads a stream as it comes sees its end
+	h.Set("Connection", "close")     // whoever reads a stream as it comes sees its end
 	h.Set("X-Accel-Buffering", "no") // a proxy on the way must not gather messages
 	w.WriteHeader(http.StatusOK)
 	return s, s.flush()

@@ -22,7 +22,7 @@ type object struct {
 	dirty    bool      // to be settled in this step
 	class    class     // as counted
 	rejected string    // why the cluster refused the last write; empty: it didn't
-	revision uint64    // when it was settled last in this run; 0: not yet
+	revision uint64    // of the last time that it was settled
 }
 
 // localCopy is an object of ours as last reported.
@@ -45,7 +45,7 @@ func (r *Replica) object(k mesh.ObjectKey) *object {
 func (r *Replica) forgetIfEmpty(o *object) {
 	if len(o.claims) == 0 && o.local == nil && o.placed == nil {
 		delete(r.objects, o.key)
-		r.revs.forgotten++
+		r.revs.forgot(o.key)
 	}
 }
 

@@ -219,6 +219,7 @@ func (r *Replica) load(idx *oplog.Index) {
 	}
 	for _, o := range r.objects {
 		r.reclassify(o)
+		r.revs.settled(o)
 	}
 	for _, l := range r.logs {
 		if l.Key.Author == r.self && l.Instance.Incarnation != r.meta.Incarnation {

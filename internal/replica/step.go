@@ -156,8 +156,7 @@ func (r *Replica) settleAll() {
 		o.dirty = false
 		r.settle(o)
 		r.reclassify(o)
-		r.revs.last++
-		o.revision = r.revs.last
+		r.revs.settled(o)
 		r.forgetIfEmpty(o)
 	}
 }
