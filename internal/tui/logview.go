@@ -15,7 +15,7 @@ var logColumns = []column{
 
 // operationColumns are those of `mesh log show`.
 var operationColumns = []column{
-	{title: "SEQ"}, {title: "TIME"}, {title: "TYPE"}, {title: "OBJECT", least: 12}, {title: "VERSION", drop: 2}, {title: "HASH", drop: 1},
+	{title: "SEQ"}, {title: "TIME"}, {title: "TYPE"}, {title: "OBJECT", least: 12, middle: true}, {title: "VERSION", drop: 2}, {title: "HASH", drop: 1},
 }
 
 // drawLog draws the logs, and below them the newest operations of the one that is selected.
