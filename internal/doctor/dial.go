@@ -13,7 +13,7 @@ const (
 	// dialWithin is how long one endpoint is waited for: longer than the worst round trip and a few lost packets.
 	dialWithin = 5 * time.Second
 	// dialAtOnce bounds how many are waited for at the same time, maxDialled how many there are in all.
-	dialAtOnce = 32
+	dialAtOnce = 64
 	maxDialled = 256
 )
 
@@ -29,7 +29,9 @@ func DialTCP(ctx context.Context, list []Endpoint) Endpoints {
 		wg.Go(func() {
 			room <- struct{}{}
 			defer func() { <-room }()
-			dialTCP(ctx, &out.Tried[i])
+			if ctx.Err() == nil { // else there was no time for it
+				dialTCP(ctx, &out.Tried[i])
+			}
 		})
 	}
 	wg.Wait()

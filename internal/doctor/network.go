@@ -24,6 +24,9 @@ type Endpoint struct {
 
 func (e Endpoint) answered() bool { return e.QUIC == Answered || e.TCP == Answered }
 
+// untried reports whether it has an address, and there was no time to dial it.
+func (e Endpoint) untried() bool { return e.Resolve == "" && e.QUIC == Untried && e.TCP == Untried }
+
 // Answer is how dialling by one transport went.
 type Answer string
 
@@ -102,10 +105,14 @@ func (e Endpoints) answers() []mesh.CheckResult {
 		reached[x.Peer] = reached[x.Peer] || x.answered()
 	}
 	var bad []mesh.CheckResult
-	answer := 0
+	answer, untried := 0, 0
 	for _, x := range e.Tried {
 		if x.answered() {
 			answer++
+		}
+		if x.untried() {
+			untried++
+			continue
 		}
 		if x.answered() || reached[x.Peer] && !x.Configured || x.Resolve != "" && x.Cause == "" {
 			continue
@@ -127,6 +134,9 @@ func (e Endpoints) answers() []mesh.CheckResult {
 		return bad
 	}
 	well := allOf(answer, "endpoint answers", "endpoints answer")
+	if untried > 0 {
+		well += fmt.Sprintf("; there was no time for %d more", untried)
+	}
 	if e.Left > 0 {
 		well += fmt.Sprintf("; %s left out", allOf(e.Left, "more peer was", "more peers were"))
 	}

@@ -27,6 +27,7 @@ func TestEndpointChecks(t *testing.T) {
 		{"network.dial", "connected, and not to be dialled", []Endpoint{told}, "warn west does not answer at 10.0.0.7:9102 {west} < no answer; it is connected another way > on west run: mesh status | allow UDP and TCP 9102 to west"},
 		{"network.dial", "one of two configured", []Endpoint{{Peer: "lab", At: "lab.example:9102", QUIC: Answered}, dead}, "warn lab does not answer at 192.0.2.44:9102 {lab} < no answer > on lab run: mesh status | allow UDP and TCP 9102 to lab"},
 		{"network.dial", "a name without address is told elsewhere", []Endpoint{both, {Peer: "lab", At: "lab.example:9102", Resolve: "the name lab.example has no address"}}, "ok 1 endpoint answers"},
+		{"network.dial", "no time", []Endpoint{both, {Peer: "late", At: "192.0.2.45:9102"}}, "ok 1 endpoint answers; there was no time for 1 more"},
 		{"network.dns", "well", []Endpoint{both, named}, "ok 1 name resolves"},
 		{"network.dns", "addresses only", []Endpoint{both, {Peer: "six", At: "[fe80::1%eth0]:9102"}}, "skip no endpoint is a name"},
 		{"network.dns", "no address", []Endpoint{{Peer: "lab", At: "lab.example:9102", Resolve: "the name lab.example has no address"}},

@@ -146,7 +146,7 @@
 //
 // On a dialback stream a member sends DialBack, and is answered DialedBack: how dialling it went, at the endpoints at
 // which the other knows it, at most four, from sockets that no link uses. A node serves two of them at a time, one each
-// 5 seconds to the same key, and nobody who is no member.
+// 2 seconds to the same key, and nobody who is no member.
 //
 // # Limits
 //

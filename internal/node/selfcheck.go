@@ -22,7 +22,7 @@ const (
 	// tryWithin is how long one address is waited for: longer than the worst round trip and a few lost packets.
 	tryWithin = 5 * time.Second
 	// triesAtOnce bounds the dials under way, and triedPeers how many peers are dialled in all.
-	triesAtOnce = 64
+	triesAtOnce = 128
 	triedPeers  = 256
 	// triedEndpoints is how many endpoints of a peer are dialled: those that are configured, else the best that are known.
 	triedEndpoints = 4
@@ -47,9 +47,12 @@ type Way struct {
 	Configured bool   // an operator wrote it
 	Linked     bool   // the peer is connected, by whichever way
 	Resolve    string // why its name has no address; empty: it has one, or is one
-	QUIC, TCP  Reach  // empty: not tried
-	Cause      string // why it didn't answer, in a sentence; empty: it did
+	QUIC, TCP  Reach  // empty: not tried, because the name has no address or the time was over
+	Cause      string // why it didn't answer, in a sentence; empty: it did, or wasn't tried
 }
+
+// errUntried ends a dial for which there was no time any more.
+var errUntried = errors.New("not tried")
 
 // TryPeers shakes hands with the peers' endpoints over QUIC and over TCP, from sockets of its own: no link is disturbed,
 // and a way that an open connection made through a firewall doesn't count. Peers that are not linked come first. left
@@ -159,7 +162,7 @@ func (p *prober) try(ctx context.Context, w *Way) {
 	}
 	wg.Wait()
 	w.QUIC, w.TCP = reachOf(errs["quic"]), reachOf(errs["tcp"])
-	if w.QUIC == ReachAnswered || w.TCP == ReachAnswered {
+	if w.QUIC == ReachAnswered || w.TCP == ReachAnswered || w.QUIC == "" || w.TCP == "" {
 		return
 	}
 	for _, err := range []error{errs["quic"], errs["tcp"]} {
@@ -177,9 +180,11 @@ func (p *prober) dial(ctx context.Context, a ma.Multiaddr, id peer.ID) error {
 	case p.room <- struct{}{}:
 		defer func() { <-p.room }()
 	case <-ctx.Done():
-		return context.DeadlineExceeded
 	}
-	ctx, cancel := context.WithTimeout(ctx, tryWithin)
+	if ctx.Err() != nil {
+		return errUntried
+	}
+	within, cancel := context.WithTimeout(ctx, tryWithin)
 	defer cancel()
 	s, ok := p.host.Network().(*swarm.Swarm)
 	if !ok {
@@ -189,8 +194,11 @@ func (p *prober) dial(ctx context.Context, a ma.Multiaddr, id peer.ID) error {
 	if t == nil {
 		return fmt.Errorf("nothing can dial %s", a)
 	}
-	c, err := t.Dial(ctx, a, id)
-	if err != nil {
+	c, err := t.Dial(within, a, id)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return errUntried
+	case err != nil:
 		return err
 	}
 	_ = c.Close() // it was opened for nothing else
@@ -198,8 +206,11 @@ func (p *prober) dial(ctx context.Context, a ma.Multiaddr, id peer.ID) error {
 }
 
 func reachOf(err error) Reach {
-	if err == nil {
+	switch {
+	case err == nil:
 		return ReachAnswered
+	case errors.Is(err, errUntried):
+		return ""
 	}
 	switch failureOf(err) {
 	case failedSilent:

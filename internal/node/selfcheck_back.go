@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -21,7 +22,8 @@ import (
 const (
 	maxBackTries  = 4                // endpoints of the asker that are dialled
 	backAtOnce    = 2                // askers that are served at the same time
-	backEvery     = 5 * time.Second  // between two questions of one asker; one that comes sooner is refused
+	backEvery     = 2 * time.Second  // between two questions of one asker; one that comes sooner is refused
+	backTries     = 3                // of an asker that was refused because it came too soon
 	backPatience  = 20 * time.Second // of the asker, for the whole exchange
 	maxAsked4Back = 3                // peers that are asked
 )
@@ -145,10 +147,7 @@ func (n *Node) dialBack(ctx context.Context, s network.Stream, p *peerEntry) err
 	wg.Wait()
 	var tried []BackTry
 	for _, w := range ways {
-		if w.Resolve != "" {
-			w.QUIC, w.TCP = ReachOther, ReachOther
-		}
-		tried = append(tried, BackTry{w.At, w.QUIC, w.TCP})
+		tried = append(tried, BackTry{w.At, cmp.Or(w.QUIC, ReachOther), cmp.Or(w.TCP, ReachOther)})
 	}
 	_, err = s.Write(encodeDialedBack(tried))
 	return err
@@ -207,7 +206,7 @@ func (n *Node) AskDialBack(ctx context.Context) []DialedBack {
 	for i, l := range ask {
 		wg.Go(func() {
 			out[i].Peer = l.key()
-			tried, err := n.askBack(ctx, l)
+			tried, err := n.askBackPatiently(ctx, l)
 			if out[i].Tried = tried; err != nil {
 				out[i].Err = backError(err)
 			}
@@ -215,6 +214,30 @@ func (n *Node) AskDialBack(ctx context.Context) []DialedBack {
 	}
 	wg.Wait()
 	return out
+}
+
+// askBackPatiently asks again where the last question was a moment ago.
+func (n *Node) askBackPatiently(ctx context.Context, l *link) (tried []BackTry, err error) {
+	for i := range backTries {
+		if i > 0 {
+			t := time.NewTimer(backEvery)
+			select {
+			case <-t.C:
+			case <-ctx.Done():
+				t.Stop()
+				return nil, err
+			}
+		}
+		if tried, err = n.askBack(ctx, l); !isBusy(err) {
+			break
+		}
+	}
+	return tried, err
+}
+
+func isBusy(err error) bool {
+	var reset *network.StreamError
+	return errors.As(err, &reset) && reset.ErrorCode == codeBusy
 }
 
 func (n *Node) askBack(ctx context.Context, l *link) ([]BackTry, error) {
@@ -247,12 +270,11 @@ func (n *Node) askBack(ctx context.Context, l *link) ([]BackTry, error) {
 
 // backError says why a peer didn't answer.
 func backError(err error) string {
-	var reset *network.StreamError
 	switch {
 	case wasRefused(err):
 		return "its version cannot dial back"
-	case errors.As(err, &reset) && reset.ErrorCode == codeBusy:
-		return "it was asked a moment ago, or is busy"
+	case isBusy(err):
+		return "it is busy with others who ask"
 	case errors.Is(err, errMalformed), errors.Is(err, errFrameTooLarge):
 		return "its answer makes no sense"
 	}

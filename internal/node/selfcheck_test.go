@@ -72,8 +72,14 @@ func TestTryPeers(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := a.node.TryPeers(ctx); err != nil {
+	ways, _, err = a.node.TryPeers(ctx)
+	if err != nil {
 		t.Errorf("stopped: %v", err)
+	}
+	for _, w := range ways {
+		if w.QUIC != "" || w.TCP != "" || w.Cause != "" {
+			t.Errorf("stopped, and yet told: %+v", w)
+		}
 	}
 }
 
@@ -92,8 +98,14 @@ func TestDialBack(t *testing.T) {
 	if x := said[0].Tried[0]; x != (BackTry{a.endpoint(), ReachAnswered, ReachAnswered}) {
 		t.Errorf("b reached a as %+v", x)
 	}
-	if said := a.node.AskDialBack(t.Context()); len(said) != 1 || said[0].Err != "it was asked a moment ago, or is busy" {
-		t.Errorf("asked at once again: %+v", said)
+	if said := a.node.AskDialBack(t.Context()); len(said) != 1 || said[0].Err != "" || len(said[0].Tried) == 0 {
+		t.Errorf("asked at once again, which takes a moment: %+v", said)
+	}
+	for range backAtOnce {
+		b.node.back.room <- struct{}{}
+	}
+	if said := a.node.AskDialBack(t.Context()); len(said) != 1 || said[0].Err != "it is busy with others who ask" {
+		t.Errorf("asked one that is busy: %+v", said)
 	}
 	if in := append(a.node.Inbound(), b.node.Inbound()...); len(in) != 1 {
 		t.Errorf("%v came in; of two sides of a link one opened it", in)
