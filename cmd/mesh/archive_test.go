@@ -20,39 +20,15 @@ var sizes = regexp.MustCompile(`(?m)^((?:\S+\.(?:json|sse|txt)) +)\S+$|(\(0600\)
 // line stands for the data directory.
 func playIn(t *testing.T, name, folder, dataDir string, lines ...string) {
 	t.Helper()
-	var b bytes.Buffer
+	var b strings.Builder
 	for _, line := range lines {
 		te := inspectEnv(t)
 		te.env.dir = folder
 		code := te.mesh(t, strings.Fields(strings.ReplaceAll(line, "DIR", dataDir))...)
-		fmt.Fprintf(&b, "$ mesh %s\n%s", line, te.stdout.String())
-		if code != 0 {
-			fmt.Fprintf(&b, "exit %d\n", code)
-		}
-		for l := range strings.Lines(te.stderr.String()) {
-			fmt.Fprintf(&b, "! %s", l)
-		}
+		te.tell(&b, "mesh "+line, code)
 	}
 	got := strings.NewReplacer(dataDir, "DIR", folder, "FOLDER").Replace(b.String())
-	compareGolden(t, name, sizes.ReplaceAllString(got, "$1$2$3${4}SIZE"))
-}
-
-func compareGolden(t *testing.T, name, got string) {
-	t.Helper()
-	golden := filepath.Join("testdata", "golden", name+".txt")
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; rewrite it with -update and look at the diff. Got:\n%s", golden, got)
-	}
+	golden(t, name, sizes.ReplaceAllString(got, "$1$2$3${4}SIZE"))
 }
 
 func TestBundleTranscript(t *testing.T) {

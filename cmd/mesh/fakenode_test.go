@@ -37,7 +37,8 @@ type fakeNode struct {
 	wanted    []string
 	invites   []mesh.Invite
 	takesOver *mesh.TakenOver
-	refusal   *admin.Error // of the next invitation
+	refusal   error // of invitations, removals and adoptions
+	broken    error // of questions for the status
 	removals  map[string]mesh.Removal
 	polled    int // times a removal was asked about since it was wanted; it counts from the second on, if cuts
 	cuts      bool
@@ -169,7 +170,7 @@ func (f *fakeNode) writeLog(t *testing.T, key keys.Private, in mesh.Instance) {
 func (f *fakeNode) Status(context.Context) (mesh.Status, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.status, nil
+	return f.status, f.broken
 }
 
 func (f *fakeNode) Peers(context.Context) ([]mesh.Peer, error) {
@@ -269,6 +270,8 @@ func (f *fakeNode) Adopt(_ context.Context, key mesh.ObjectKey, dryRun bool) (me
 			Next: []string{"mesh log show --object " + name}}
 	}
 	switch {
+	case !dryRun && f.refusal != nil:
+		return a, f.refusal
 	case !dryRun:
 		f.wanted, f.asked = append(f.wanted, name), 0
 	case len(f.wanted) > 0 && !a.Done:
@@ -284,7 +287,8 @@ func (f *fakeNode) AcceptDeletes(_ context.Context, zone mesh.Zone, digest mesh.
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if digest.String() != f.held[0].Digest {
-		return mesh.Confirmation{}, &admin.Error{Code: admin.CodeConflict, Message: "the held set has changed"}
+		return mesh.Confirmation{}, &admin.Error{Code: admin.CodeConflict, Message: "the held deletions of " + string(zone) + " are not those you saw",
+			Cause: "the set has changed since", Next: []string{"mesh peers accept-deletes " + string(zone)}}
 	}
 	n := len(f.held[0].Objects)
 	f.held = nil
@@ -294,13 +298,19 @@ func (f *fakeNode) AcceptDeletes(_ context.Context, zone mesh.Zone, digest mesh.
 // serveFake serves a node on the socket of a data directory until the test ends; nil is one that starts.
 func serveFake(t *testing.T, node *fakeNode) (dataDir string) {
 	t.Helper()
+	return serveFakeAt(t, node, "")
+}
+
+// serveFakeAt is serveFake that also listens on a loopback address, as api.listen does.
+func serveFakeAt(t *testing.T, node *fakeNode, listen string) (dataDir string) {
+	t.Helper()
 	// The name of a test makes t.TempDir too long for a socket.
 	dir, err := os.MkdirTemp("", "mesh-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s, err := admin.New(admin.Config{HTTPAddress: "127.0.0.1", DataDir: dir, Registry: prometheus.NewRegistry(),
+	s, err := admin.New(admin.Config{HTTPAddress: "127.0.0.1", DataDir: dir, APIListen: listen, Registry: prometheus.NewRegistry(),
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Debug: admin.Debug{Config: func() []admin.ConfigValue {
 			return []admin.ConfigValue{{Key: "mesh.zone", Values: []string{"east"}, Origin: "flag --zone"}}

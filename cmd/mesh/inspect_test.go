@@ -26,7 +26,7 @@ func transcript(t *testing.T, name, dataDir string, lines ...string) {
 // transcriptOf is transcript with something else that is different every time taken out of what is printed.
 func transcriptOf(t *testing.T, name, dataDir string, hide *strings.Replacer, lines ...string) {
 	t.Helper()
-	var b bytes.Buffer
+	var b strings.Builder
 	for _, line := range lines {
 		te := inspectEnv(t)
 		answer, line, asked := strings.Cut(line, " | ")
@@ -37,42 +37,9 @@ func transcriptOf(t *testing.T, name, dataDir string, hide *strings.Replacer, li
 			te.env.stdin = strings.NewReader(answer + "\n")
 		}
 		code := te.mesh(t, append(strings.Fields(line), "--data-dir", dataDir)...)
-		fmt.Fprintf(&b, "$ mesh %s\n%s", line, te.stdout.String())
-		if out := te.stdout.String(); out != "" && !strings.HasSuffix(out, "\n") {
-			b.WriteString("\n\\ no line break at the end\n")
-		}
-		if code != 0 {
-			fmt.Fprintf(&b, "exit %d\n", code)
-		}
-		for _, l := range strings.SplitAfter(te.stderr.String(), "\n") {
-			if l != "" {
-				fmt.Fprintf(&b, "! %s", l)
-			}
-		}
+		te.tell(&b, "mesh "+line, code)
 	}
 	golden(t, name, hide.Replace(strings.ReplaceAll(b.String(), dataDir, "DIR")))
-}
-
-// golden compares what was printed with testdata/golden/NAME.txt.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", "golden", name+".txt")
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; rewrite it with -update and look at the diff. Got:\n%s", file, got)
-	}
 }
 
 func inspectEnv(t *testing.T) *testEnv {

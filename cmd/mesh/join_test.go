@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -9,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -78,7 +76,7 @@ func (r repeated) Read(p []byte) (int, error) { return copy(p, r), nil }
 // named afterwards with a golden file.
 func (w *joinWorld) transcribe(t *testing.T, name string, lines []string, files ...string) {
 	t.Helper()
-	var b bytes.Buffer
+	var b strings.Builder
 	for _, line := range lines {
 		answer, line, asked := strings.Cut(line, " | ")
 		if !asked {
@@ -93,13 +91,7 @@ func (w *joinWorld) transcribe(t *testing.T, name string, lines []string, files 
 			}
 		}
 		code := w.mesh(t, args...)
-		fmt.Fprintf(&b, "$ mesh %s\n%s", line, w.stdout.String())
-		if code != 0 {
-			fmt.Fprintf(&b, "exit %d\n", code)
-		}
-		for l := range strings.Lines(w.stderr.String()) {
-			fmt.Fprintf(&b, "! %s", l)
-		}
+		w.tell(&b, "mesh "+line, code)
 	}
 	for _, f := range files {
 		text, err := os.ReadFile(w.path(f))
@@ -108,19 +100,7 @@ func (w *joinWorld) transcribe(t *testing.T, name string, lines []string, files 
 			fmt.Fprintf(&b, "%v\n", errors.Is(err, fs.ErrNotExist))
 		}
 	}
-	golden := filepath.Join("testdata", "golden", name+".txt")
-	if *update {
-		if err := os.WriteFile(golden, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b.String() != string(want) {
-		t.Errorf("%s differs; rewrite it with -update and look at the diff. Got:\n%s", golden, b.String())
-	}
+	golden(t, name, b.String())
 }
 
 func TestJoinTranscript(t *testing.T) {
@@ -179,6 +159,7 @@ func TestJoinEditsAConfig(t *testing.T) {
 func TestJoinReadsTheToken(t *testing.T) {
 	t.Parallel()
 	text := fakeToken(nil).String()
+	var told strings.Builder
 	for _, tt := range []struct {
 		name, args, stdin string
 		exit              int
@@ -219,6 +200,9 @@ func TestJoinReadsTheToken(t *testing.T) {
 		w.writeFile(t, "mine.key", seedKey(9).Hex(), 0o600)
 		w.stdin = strings.NewReader(tt.stdin)
 		got := w.mesh(t, strings.Fields(tt.args)...)
+		if tt.exit != 0 {
+			w.tell(&told, "mesh "+tt.args+"    # "+tt.name, got)
+		}
 		if got != tt.exit || tt.code != "" && !strings.Contains(w.stderr.String(), "docs:  mesh help "+tt.code+"\n") {
 			t.Errorf("%s: exit %d, want %d %s:\n%s", tt.name, got, tt.exit, tt.code, w.stderr.String())
 		}
@@ -232,12 +216,14 @@ func TestJoinReadsTheToken(t *testing.T) {
 			}
 		}
 	}
+	golden(t, "join-token", told.String())
 }
 
 // Every refusal has its words, its code and its exit status, and leaves no config.
 func TestJoinRefused(t *testing.T) {
 	t.Parallel()
 	by := seedKey(5).Public()
+	var told strings.Builder
 	for i, tt := range []struct {
 		err  error
 		exit int
@@ -266,7 +252,9 @@ func TestJoinRefused(t *testing.T) {
 		w := newJoinWorld(t)
 		w.answer = tt.err
 		args := []string{"join", fakeToken(nil).String(), "--timeout", "7s"}
-		if got := w.mesh(t, args...); got != tt.exit || !strings.Contains(w.stderr.String(), "docs:  mesh help "+tt.code+"\n") || !strings.Contains(w.stderr.String(), tt.what) {
+		got := w.mesh(t, args...)
+		w.tell(&told, "mesh join TOKEN --timeout 7s", got)
+		if got != tt.exit || !strings.Contains(w.stderr.String(), "docs:  mesh help "+tt.code+"\n") || !strings.Contains(w.stderr.String(), tt.what) {
 			t.Errorf("%d: exit %d:\n%s", i, got, w.stderr.String())
 		}
 		if errors.As(tt.err, new(*node.JoinUnreachable)) && !strings.Contains(w.stderr.String(), "  203.0.113.7:9102   the connection was refused\n  east.example:9102  no such name\n") {
@@ -282,11 +270,13 @@ func TestJoinRefused(t *testing.T) {
 			t.Errorf("%d: exit %d: stdout %q, stderr %q", i, got, w.stdout.String(), w.stderr.String())
 		}
 	}
+	golden(t, "join-refused", told.String())
 }
 
 // What cannot work is found before the inviter is asked.
 func TestJoinChecksFirst(t *testing.T) {
 	t.Parallel()
+	var told strings.Builder
 	for _, tt := range []struct {
 		name, config, code string
 		exit               int
@@ -299,13 +289,16 @@ func TestJoinChecksFirst(t *testing.T) {
 	} {
 		w := newJoinWorld(t)
 		w.writeFile(t, "config.yaml", tt.config, 0o600)
-		if got := w.mesh(t, "join", fakeToken(nil).String(), "-y"); got != tt.exit || !strings.Contains(w.stderr.String(), tt.code) {
+		got := w.mesh(t, "join", fakeToken(nil).String(), "-y")
+		w.tell(&told, "mesh join TOKEN -y    # "+tt.name, got)
+		if got != tt.exit || !strings.Contains(w.stderr.String(), tt.code) {
 			t.Errorf("%s: exit %d:\n%s", tt.name, got, w.stderr.String())
 		}
 		if files := listing(t, w.dir); len(w.asked) > 0 || len(files) != 1 || files["config.yaml"] != tt.config {
 			t.Errorf("%s: asked %d, files %v", tt.name, len(w.asked), files)
 		}
 	}
+	golden(t, "join-config", told.String())
 }
 
 // A store here says who this node is. It is not made somebody else, and not while it runs.
@@ -328,18 +321,25 @@ func TestJoinLooksAtTheStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	anyZone := fakeToken(func(t *token.Token) { t.Zone = "" }).String()
-	if got := w.mesh(t, "join", anyZone, "--zone", "north"); got != 6 || !strings.Contains(w.stderr.String(), "MESH-6302") {
+	var told strings.Builder
+	join := func(zone string) int {
+		got := w.mesh(t, "join", anyZone, "--zone", zone)
+		w.tell(&told, "mesh join TOKEN --zone "+zone, got)
+		return got
+	}
+	if got := join("north"); got != 6 || !strings.Contains(w.stderr.String(), "MESH-6302") {
 		t.Errorf("while it runs: exit %d:\n%s", got, w.stderr.String())
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got := w.mesh(t, "join", anyZone, "--zone", "west"); got != 6 || !strings.Contains(w.stderr.String(), "MESH-6301") || len(w.asked) > 0 {
+	if got := join("west"); got != 6 || !strings.Contains(w.stderr.String(), "MESH-6301") || len(w.asked) > 0 {
 		t.Errorf("as another zone: exit %d:\n%s", got, w.stderr.String())
 	}
-	if got := w.mesh(t, "join", anyZone, "--zone", "north"); got != 0 || len(w.asked) != 1 {
+	if got := join("north"); got != 0 || len(w.asked) != 1 {
 		t.Errorf("as the same: exit %d:\n%s", got, w.stderr.String())
 	}
+	golden(t, "join-store", told.String())
 }
 
 // When the config cannot be written in the end, the same command finishes it.
@@ -353,9 +353,13 @@ func TestJoinWritesTheConfigLater(t *testing.T) {
 		}
 		return rename(from, to)
 	}
-	if got := w.mesh(t, "join", fakeToken(nil).String()); got != 1 || !strings.Contains(w.stderr.String(), "MESH-1503") {
+	got := w.mesh(t, "join", fakeToken(nil).String())
+	if got != 1 || !strings.Contains(w.stderr.String(), "MESH-1503") {
 		t.Errorf("exit %d:\n%s", got, w.stderr.String())
 	}
+	var told strings.Builder
+	w.tell(&told, "mesh join TOKEN", got)
+	golden(t, "join-unwritten", told.String())
 	if files := listing(t, w.dir); len(files) != 1 {
 		t.Errorf("files %v", files)
 	}

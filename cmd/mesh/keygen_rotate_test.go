@@ -67,6 +67,7 @@ func TestRotate(t *testing.T) {
 
 func TestRotateRefused(t *testing.T) {
 	t.Parallel()
+	var told strings.Builder
 	for _, tt := range []struct {
 		args, code string
 		exit       int
@@ -88,6 +89,7 @@ func TestRotateRefused(t *testing.T) {
 		te.writeFile(t, "odd.key.handover", "not one of ours", 0o600)
 		before := listing(t, te.dir)
 		code := te.mesh(t, append([]string{"keygen"}, strings.Fields(tt.args)...)...)
+		te.tell(&told, "mesh keygen "+tt.args, code)
 		if code != tt.exit || !strings.Contains(te.stderr.String(), tt.code) {
 			t.Errorf("%s: exit %d: %s", tt.args, code, te.stderr.String())
 		}
@@ -95,6 +97,7 @@ func TestRotateRefused(t *testing.T) {
 			t.Errorf("%s: leaves %v", tt.args, after)
 		}
 	}
+	golden(t, "keygen-rotate-refused", told.String())
 }
 
 // A rotation that breaks off leaves the old key in its place; what an earlier attempt left doesn't hinder the next.

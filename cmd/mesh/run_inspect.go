@@ -144,14 +144,19 @@ func (i *inspector) Adopt(ctx context.Context, key mesh.ObjectKey, dryRun bool) 
 		return a, err
 	}
 	if refusal != "" {
-		return a, &admin.Error{Code: "MESH-6201", Message: fmt.Sprintf("%s cannot be adopted here", key), Cause: refusal,
-			Next: []string{"mesh adopt --dry-run " + key.String(), "mesh status"}}
+		return a, notAdoptable(key, refusal)
 	}
 	if err := i.node.Do(ctx, replica.Adopt{Object: key}); err != nil {
 		return a, err
 	}
 	a, _, err = i.adoption(ctx, key)
 	return a, err
+}
+
+// notAdoptable refuses to take ownership.
+func notAdoptable(key mesh.ObjectKey, why string) error {
+	return &admin.Error{Code: "MESH-6201", Message: fmt.Sprintf("%s cannot be adopted here", key), Cause: why,
+		Next: []string{"mesh adopt --dry-run " + key.String(), "mesh status"}}
 }
 
 // adoption describes an object to whoever thinks of adopting it, and why that would be refused.

@@ -21,9 +21,7 @@ func (i *inspector) Invite(ctx context.Context, req admin.InviteRequest) (mesh.N
 		req.Endpoints = i.endpoints()
 	}
 	if len(req.Endpoints) == 0 {
-		return mesh.NewInvite{}, &admin.Error{Code: "MESH-2402", Message: "this node doesn't know where others reach it",
-			Cause: "it has no address but loopback ones, and advertise is empty",
-			Next:  []string{"mesh invite --endpoint HOST:PORT", "or once and for all: mesh run --advertise HOST:PORT"}}
+		return mesh.NewInvite{}, unreached()
 	}
 	req.Endpoints = req.Endpoints[:min(len(req.Endpoints), token.MaxEndpoints)]
 	over, err := i.mayInvite(ctx, req)
@@ -49,7 +47,7 @@ func (i *inspector) Invite(ctx context.Context, req admin.InviteRequest) (mesh.N
 	}
 	in, ok, err := i.invitation(ctx, t.ID)
 	if err == nil && !ok {
-		err = &admin.Error{Code: "MESH-6402", Message: "no invitation was made", Cause: "too many are open", Next: []string{"mesh invite ls", "mesh invite revoke ID"}}
+		err = tooManyInvites()
 	}
 	return mesh.NewInvite{Invite: in, Endpoints: t.Endpoints, TakesOver: over, Token: t.String()}, err
 }
@@ -77,11 +75,32 @@ func (i *inspector) mayInvite(ctx context.Context, req admin.InviteRequest) (*me
 		state, over.LastSeen = peers[n].State, peers[n].LastSeen
 	}
 	if state != mesh.Unavailable {
-		return nil, &admin.Error{Code: "MESH-6401", Message: "zone " + string(req.Zone) + " is taken",
-			Cause: fmt.Sprintf("it belongs to the key %s, which is %s; only the zone of a key that is %s is given to another", holder.Short(), state, mesh.Unavailable),
-			Next:  []string{"mesh peers describe " + string(req.Zone), "mesh invite --zone NAME, with another one"}}
+		return nil, zoneTaken(req.Zone, holder, state)
 	}
 	return over, nil
+}
+
+// What the node itself refuses, beside what cannotInvite finds.
+
+func unreached() error {
+	return &admin.Error{Code: "MESH-2402", Message: "this node doesn't know where others reach it",
+		Cause: "it has no address but loopback ones, and advertise is empty",
+		Next:  []string{"mesh invite --endpoint HOST:PORT", "or once and for all: mesh run --advertise HOST:PORT"}}
+}
+
+func tooManyInvites() error {
+	return &admin.Error{Code: "MESH-6402", Message: "no invitation was made", Cause: "too many are open", Next: []string{"mesh invite ls", "mesh invite revoke ID"}}
+}
+
+func zoneTaken(zone mesh.Zone, holder keys.Public, state mesh.PeerState) error {
+	return &admin.Error{Code: "MESH-6401", Message: "zone " + string(zone) + " is taken",
+		Cause: fmt.Sprintf("it belongs to the key %s, which is %s; only the zone of a key that is %s is given to another", holder.Short(), state, mesh.Unavailable),
+		Next:  []string{"mesh peers describe " + string(zone), "mesh invite --zone NAME, with another one"}}
+}
+
+func notSigned() error {
+	return &admin.Error{Code: "MESH-6405", Message: "the removal was not signed", Cause: "this node has not compared its state with the others since it started, so it signs nothing yet",
+		Next: []string{"mesh status --wait", "the same command again"}}
 }
 
 // cannotInvite says what the trust set has against an invitation; nil: nothing.
@@ -185,8 +204,7 @@ func (i *inspector) Remove(ctx context.Context, key keys.Public, dryRun bool) (m
 		return mesh.Removal{}, err
 	}
 	if now, _, err = i.removal(ctx, key); err == nil && now.State == mesh.NotRemoved {
-		err = &admin.Error{Code: "MESH-6405", Message: "the removal was not signed", Cause: "this node has not compared its state with the others since it started, so it signs nothing yet",
-			Next: []string{"mesh status --wait", "the same command again"}}
+		err = notSigned()
 	}
 	return now, err
 }

@@ -36,6 +36,7 @@ func fileWorld(t *testing.T, change func(*token.Token)) *joinWorld {
 // What stands against joining ends the process before anybody is asked, with its code.
 func TestRunWithATokenFileRefused(t *testing.T) {
 	t.Parallel()
+	var told strings.Builder
 	for _, tt := range []struct {
 		name, args string
 		change     func(*token.Token)
@@ -53,10 +54,12 @@ func TestRunWithATokenFileRefused(t *testing.T) {
 		w := fileWorld(t, tt.change)
 		w.writeFile(t, "own.key", seedKey(9).Hex(), 0o600)
 		got := w.mesh(t, append([]string{"run"}, strings.Fields(tt.args)...)...)
+		w.tell(&told, "mesh run "+tt.args+"    # "+tt.name, got)
 		if got != tt.exit || !strings.Contains(w.stderr.String(), "docs:  mesh help "+tt.code+"\n") || len(w.asked) > 0 {
 			t.Errorf("%s: exit %d, want %d %s, asked %d:\n%s", tt.name, got, tt.exit, tt.code, len(w.asked), w.stderr.String())
 		}
 	}
+	golden(t, "run-join-refused", told.String())
 }
 
 // The inviter is asked again while it cannot answer; what it refuses ends the process.

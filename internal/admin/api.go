@@ -155,7 +155,7 @@ func (a *api) handle(mux *http.ServeMux, pattern string, f answerer) {
 }
 
 func errStarting() *Error {
-	return &Error{Code: CodeStarting, Message: "the node is still starting", Next: []string{"mesh status --wait"}}
+	return &Error{Code: CodeStarting, Message: "the node is still starting", Cause: "it has not read its store yet", Next: []string{"mesh status --wait"}}
 }
 
 func (a *api) status(r *http.Request, node Inspector) (any, error) {

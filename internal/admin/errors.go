@@ -35,7 +35,8 @@ const (
 )
 
 func badRequest(format string, args ...any) *Error {
-	return &Error{Code: CodeBadRequest, Message: "the request was not understood", Cause: fmt.Sprintf(format, args...)}
+	return &Error{Code: CodeBadRequest, Message: "the request was not understood", Cause: fmt.Sprintf(format, args...),
+		Next: []string{"mesh version, which tells both versions"}}
 }
 
 // httpStatus maps a code to the HTTP status it travels with.
@@ -70,7 +71,8 @@ func asError(err error) *Error {
 	if errors.As(err, &e) {
 		return e
 	}
-	return &Error{Code: CodeInternal, Message: "the node could not answer", Cause: "an internal error; the node's log names it"}
+	return &Error{Code: CodeInternal, Message: "the node could not answer", Cause: "an internal error; the node's log names it",
+		Next: []string{"mesh doctor"}}
 }
 
 // UnreachableError reports that no node answers at an address.
