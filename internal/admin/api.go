@@ -179,22 +179,9 @@ func (a *api) logs(r *http.Request, node Inspector) (any, error) {
 }
 
 func (a *api) resources(r *http.Request, node Inspector) (any, error) {
-	q := r.URL.Query()
-	limit := MaxPage
-	if s := q.Get("limit"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 1 || n > MaxPage {
-			return nil, badRequest("limit %q: want 1 to %d", s, MaxPage)
-		}
-		limit = n
-	}
-	var after mesh.ObjectKey
-	if s := q.Get("after"); s != "" {
-		k, err := mesh.ParseObjectKey(s)
-		if err != nil {
-			return nil, badRequest("after: %v", err)
-		}
-		after = k
+	after, limit, err := readPage(r.URL.Query())
+	if err != nil {
+		return nil, err
 	}
 	items, err := node.Resources(r.Context(), after, limit)
 	if err != nil {
