@@ -33,6 +33,7 @@ func (m *model) focus() (focus, seen place) {
 // key does what a key says.
 func (m *model) key(k tea.KeyMsg) tea.Cmd {
 	m.note = ""
+	m.refresh() // the screen may not have been drawn since
 	if m.typing {
 		return m.edit(k)
 	}

@@ -106,6 +106,13 @@ func (c *canvas) glyph(x, y int, text string, t tone, r role) {
 // text draws s from x on, cut off at limit columns, and returns how many it took. Control characters and
 // what could steer a terminal become a question mark: text comes from other nodes.
 func (c *canvas) text(x, y, limit int, s string, t tone) int {
+	if isPrintableASCII(s) { // most of all that is drawn
+		n := max(min(len(s), limit), 0)
+		for i := range n {
+			c.put(x+i, y, s[i:i+1], t)
+		}
+		return n
+	}
 	used := 0
 	g := uniseg.NewGraphemes(s)
 	for g.Next() {
@@ -124,6 +131,15 @@ func (c *canvas) text(x, y, limit int, s string, t tone) int {
 		used += w
 	}
 	return used
+}
+
+func isPrintableASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // lines returns the text of the canvas without tones, trailing spaces kept: every line has the full width.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"dcp.hiro.io/mesh/internal/mesh"
 )
 
 // This file draws what is there instead of data.
@@ -55,22 +53,9 @@ func (m *model) uptime() time.Duration {
 
 // resourcesTitle counts the objects and names their kind if there is but one.
 func (m *model) resourcesTitle() string {
-	kinds := map[string]bool{}
-	for _, r := range m.resources.rows {
-		if key, err := mesh.ParseObjectKey(r.Object); err == nil {
-			name := key.Kind
-			if key.Group != "" {
-				name += "." + key.Group
-			}
-			kinds[name] = true
-		}
-		if len(kinds) > 1 {
-			break
-		}
-	}
 	title := fmt.Sprintf("Resources %d", len(m.resources.rows))
-	if len(kinds) == 1 {
-		for kind := range kinds {
+	if len(m.shown.objects.kinds) == 1 {
+		for kind := range m.shown.objects.kinds {
 			title += ": " + kind
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"dcp.hiro.io/mesh/internal/mesh"
 )
 
@@ -19,7 +21,7 @@ func (m *model) drawDetail(c *canvas, p placed) {
 	q, found := m.peers.current()
 	switch {
 	case !found:
-		drawNote(c, "no peer is selected")
+		c.text(1, 0, c.width-1, "no peer is selected", dim)
 	case c.height < 5 || c.width < longDetail:
 		m.drawShortDetail(c, p, q)
 	default:
@@ -132,7 +134,7 @@ func (m *model) peerFacts(q *peer) []fact {
 	facts = append(facts, fact{name: "Link", text: m.linkFact(q)}, fact{name: "Log", text: m.logFact(q)})
 	facts = append(facts, fact{name: "Traffic", text: m.trafficFact(q)})
 	if s.status != nil {
-		facts = append(facts, fact{name: "Owns", text: fmt.Sprintf("%d of %d resources", m.ownedBy(q.Zone), s.status.Resources.Live)})
+		facts = append(facts, fact{name: "Owns", text: fmt.Sprintf("%d of %d resources", s.objects.owned[q.Zone], s.status.Resources.Live)})
 		if s.status.Cluster.Kind == "kubernetes" {
 			name := "meshpeer.dcp.hiro.io/peer-" + q.PublicKey[:min(len(q.PublicKey), 8)]
 			if _, namespace, found := strings.Cut(m.cfg.Context, "/"); found {
@@ -220,20 +222,6 @@ func conditions(q *peer) string {
 	return word("Ready", q.State == mesh.Ready) + " " + word("Connected", q.Transport != nil) + " " + synced
 }
 
-// ownedBy counts the live objects that a zone owns.
-func (m *model) ownedBy(z mesh.Zone) int {
-	want := made{state: m.shown, changed: m.shown.changed.resources}
-	if m.ownedMade != want || m.owned == nil {
-		m.ownedMade, m.owned = want, map[mesh.Zone]int{}
-		for _, r := range m.shown.resources {
-			if r.State != resourceDeleted {
-				m.owned[r.Owner]++
-			}
-		}
-	}
-	return m.owned[z]
-}
-
 // drawPeerPage draws everything about one peer, to be scrolled.
 func (m *model) drawPeerPage(c *canvas, p *page) {
 	q := m.shown.peer(p.key)
@@ -241,7 +229,7 @@ func (m *model) drawPeerPage(c *canvas, p *page) {
 		drawNote(c, "this peer is gone: Esc goes back")
 		return
 	}
-	facts := m.pageFacts(q)
+	facts := wrapFacts(m.pageFacts(q), c.width-2-factName)
 	from, to := p.list.fit(len(facts), c.height)
 	for i, f := range facts[from:to] {
 		drawFact(c, 2, i, f)
@@ -249,6 +237,23 @@ func (m *model) drawPeerPage(c *canvas, p *page) {
 			c.put(0, i, ">", strong)
 		}
 	}
+}
+
+// wrapFacts breaks what is too long for a line between words.
+func wrapFacts(facts []fact, room int) []fact {
+	var out []fact
+	for _, f := range facts {
+		f.text = visible(f.text)
+		if room < 10 || ansi.StringWidth(f.text) <= room {
+			out = append(out, f)
+			continue
+		}
+		for _, line := range wrap(f.text, room) {
+			out = append(out, fact{f.name, line, f.tone})
+			f.name = ""
+		}
+	}
+	return out
 }
 
 // eventsOfPeer is how many events the page of a peer shows.

@@ -2,9 +2,6 @@ package tui
 
 import (
 	"fmt"
-	"strings"
-
-	"github.com/charmbracelet/x/ansi"
 )
 
 // draw draws the whole screen.
@@ -58,7 +55,7 @@ func (c *canvas) fade() {
 
 func drawTooSmall(c *canvas) {
 	text := fmt.Sprintf("terminal too small (%dx%d, need %dx%d)", c.width, c.height, leastWidth, leastHeight)
-	lines := strings.Split(ansi.Wrap(text, max(c.width, 1), ""), "\n")
+	lines := wrap(text, c.width)
 	for i, line := range lines[:min(len(lines), c.height)] {
 		c.text(0, i, c.width, line, plain)
 	}
@@ -196,18 +193,20 @@ func (m *model) drawInside(c *canvas, p placed, focused bool) {
 	}
 }
 
-// drawFrame draws a border.
+// drawFrame draws a border. Its lower line is that of the title of the pane below, so it never shows the focus.
 func drawFrame(c *canvas, r rect, focused bool) {
 	t := plain
 	if focused {
 		t = strong
 	}
+	upper := t
 	for _, y := range []int{r.y, r.y + r.h - 1} {
 		for x := r.x + 1; x < r.x+r.w-1; x++ {
-			border(c, x, y, "-", t)
+			border(c, x, y, "-", upper)
 		}
-		border(c, r.x, y, "+", t)
-		border(c, r.x+r.w-1, y, "+", t)
+		border(c, r.x, y, "+", upper)
+		border(c, r.x+r.w-1, y, "+", upper)
+		upper = plain
 	}
 	for y := r.y + 1; y < r.y+r.h-1; y++ {
 		border(c, r.x, y, "|", t)

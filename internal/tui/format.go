@@ -103,8 +103,11 @@ func sizeText(n uint64) string {
 		v /= step
 		unit++
 	}
+	if v >= step-0.5 && unit < len("KMGTPE")-1 { // it would be written as 1024
+		v, unit = 1, unit+1
+	}
 	text := fmt.Sprintf("%.1f", v)
-	if v >= 10 {
+	if v >= 9.95 {
 		text = fmt.Sprintf("%.0f", v)
 	}
 	return text + " " + "KMGTPE"[unit:unit+1] + "iB"
@@ -161,6 +164,38 @@ func shortenMiddle(s string, n int) string {
 	keep := n - len(dots)
 	tail := keep / 2
 	return string(r[:keep-tail]) + dots + string(r[len(r)-tail:])
+}
+
+// wrap breaks s between words into lines of at most n columns; only a word that is longer is broken itself, so
+// that commands can be copied.
+func wrap(s string, n int) []string {
+	if ansi.StringWidth(s) <= n {
+		return []string{s}
+	}
+	n = max(n, 2) // the widest grapheme
+	var lines []string
+	line, width := "", 0
+	for _, word := range strings.Fields(s) {
+		w := ansi.StringWidth(word)
+		if line != "" && width+1+w <= n {
+			line, width = line+" "+word, width+1+w
+			continue
+		}
+		if line != "" {
+			lines = append(lines, line)
+		}
+		for w > n {
+			head := ansi.Truncate(word, n, "")
+			if head == "" { // what cannot be measured cannot be broken
+				break
+			}
+			lines = append(lines, head)
+			word = word[len(head):]
+			w = ansi.StringWidth(word)
+		}
+		line, width = word, w
+	}
+	return append(lines, line)
 }
 
 // pad fills s with spaces up to n columns, and cuts what is longer.

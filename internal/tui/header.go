@@ -68,14 +68,19 @@ func linesWidth(pieces []piece, gap int) int {
 	return sum
 }
 
-// giveWay shortens or drops the least needed piece of both sides; false: there is none.
+// giveWay shortens or drops the least needed piece of both sides; of equal ones those that can be shortened come
+// first. false: there is none.
 func giveWay(left, right *[]piece) bool {
 	var worst *[]piece
-	at, rank := 0, 0
+	at, most := 0, 1
 	for _, side := range []*[]piece{left, right} {
 		for i, p := range *side {
-			if p.rank > rank {
-				worst, at, rank = side, i, p.rank
+			need := 2 * p.rank
+			if p.short != "" {
+				need++
+			}
+			if need > most {
+				worst, at, most = side, i, need
 			}
 		}
 	}
@@ -152,7 +157,7 @@ func (m *model) connectionPiece() piece {
 	case !m.shown.known() && m.conn.phase == connected:
 		return piece{mark: " ", text: "CONNECTING", tone: unknown}
 	case !m.shown.known():
-		return piece{mark: " ", text: "CONNECTING " + m.attempt(), tone: unknown}
+		return piece{mark: " ", text: "CONNECTING " + m.attempt(), short: "CONNECTING", tone: unknown, rank: 1}
 	case m.conn.phase != connected:
 		return piece{mark: "x", text: "STALE " + span(m.silence()), tone: bad}
 	case m.silence() > slowAfter && !m.cfg.Recorded:
@@ -187,10 +192,10 @@ func clockOnly(s *state) string {
 func (m *model) drawViews(c *canvas) {
 	var left []piece
 	for v, name := range viewNames {
-		p := piece{text: fmt.Sprintf("%d:%s", v+1, name), rank: 4}
+		p := piece{text: fmt.Sprintf("%d:%s", v+1, name), short: strconv.Itoa(v + 1), rank: 4}
 		if viewID(v) == m.view {
 			p.text += "*"
-			p.tone, p.rank = strong, 0
+			p.tone, p.rank, p.short = strong, 0, ""
 		}
 		left = append(left, p)
 	}
@@ -201,7 +206,7 @@ func (m *model) drawViews(c *canvas) {
 	case m.filter.text == "":
 		filter = piece{text: "filter: (none)", rank: 5}
 	}
-	if room := max(c.width-len(" 1:Overview*  2:Peers  3:Resources  4:Log  5:Events   "), 24); ansi.StringWidth(filter.text) > room {
+	if room := c.width - len(" 1  2  3:Resources*  4  5   "+"  "); ansi.StringWidth(filter.text) > room { // its end is what is being typed
 		filter.text = "filter: .." + ansi.TruncateLeft(filter.text, ansi.StringWidth(filter.text)-room+len("filter: .."), "")
 	}
 	right := []piece{filter}
@@ -325,9 +330,9 @@ func (m *model) drawFindings(c *canvas) {
 		mark, text, t = " ", m.note, plain
 	case m.shown.known() && (m.conn.phase == waiting || m.conn.phase == trying):
 		mark, t = "x", bad
-		text = "lost " + m.cfg.Source.Target() + ": " + m.attempt()
+		text = "lost " + m.cfg.Source.Target() + ", " + m.attempt()
 		if m.conn.err != nil {
-			text = "lost " + m.cfg.Source.Target() + ": " + oneLine(m.conn.err) + "; " + m.attempt()
+			text = "lost, " + m.attempt() + ": " + oneLine(m.conn.err)
 		}
 	case m.conn.phase == over && m.conn.err != nil:
 		mark, text, t = "x", "the recording is broken: "+oneLine(m.conn.err), bad

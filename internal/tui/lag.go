@@ -37,7 +37,11 @@ func (m *model) lagTitle(p placed) string {
 func (m *model) drawLag(c *canvas, p placed, focused bool) {
 	s := m.shown
 	if len(m.peers.rows) == 0 {
-		drawNote(c, "no zones to be behind")
+		text := "no zones to be behind"
+		if len(s.peers) > 0 {
+			text = "no zone matches"
+		}
+		drawNote(c, text)
 		return
 	}
 	// Lines above and below the rows.

@@ -120,8 +120,6 @@ type model struct {
 	resourceReverse bool
 	tombstones      bool
 	namespace       string
-	owned           map[mesh.Zone]int // live objects by owner
-	ownedMade       made
 
 	logs       table[*mesh.LogStatus]
 	logOrder   int

@@ -146,14 +146,3 @@ func (s *screen) ascii() string {
 	s.View()
 	return strings.Join(s.canvas.lines(), "\n") + "\n"
 }
-
-func TestLook(t *testing.T) {
-	for _, size := range [][2]int{{80, 24}, {160, 48}, {120, 40}, {60, 16}, {59, 15}, {30, 8}} {
-		s := newScreen(t, Config{ASCII: true, Context: "kind-east/mesh-system"}, size[0], size[1]).play()
-		t.Log("\n" + s.ascii())
-		if size[0] == 80 {
-			s.press("?")
-			t.Log("\n" + s.ascii())
-		}
-	}
-}

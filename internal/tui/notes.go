@@ -38,7 +38,7 @@ func drawParagraph(c *canvas, paragraphs []string, first tone) {
 		if i == 0 {
 			t = first
 		}
-		for _, text := range strings.Split(ansi.Wrap(visible(p), room, ""), "\n") {
+		for _, text := range wrap(visible(p), room) {
 			lines = append(lines, line{text, t})
 		}
 	}

@@ -128,12 +128,6 @@ var peerOrders = []order[*peer]{
 	{"age", func(a, b *peer) int { return compareTimes(a.FirstSeen, b.FirstSeen) }},
 }
 
-func compareObjects(a, b *mesh.Resource) int {
-	ak, an, _ := strings.Cut(a.Object, "/") // by name first within a namespace, whatever the kind
-	bk, bn, _ := strings.Cut(b.Object, "/")
-	return cmp.Or(cmp.Compare(an, bn), cmp.Compare(ak, bk))
-}
-
 var resourceOrders = []order[*mesh.Resource]{
 	{"name", nil},
 	{"owner", func(a, b *mesh.Resource) int { return cmp.Compare(a.Owner, b.Owner) }},
@@ -191,12 +185,15 @@ func (m *model) refresh() {
 	if m.resources.made != want {
 		m.resources.made = want
 		var rows []*mesh.Resource
-		for _, r := range s.resources {
+		for _, r := range s.ordered() {
 			if (m.tombstones || r.State != resourceDeleted) && (m.namespace == "" || namespaceOf(r.Object) == m.namespace) && f.resource(r) {
 				rows = append(rows, r)
 			}
 		}
-		m.resources.set(sorted(rows, resourceOrders[m.resourceOrder], m.resourceReverse, compareObjects))
+		if m.resourceOrder != 0 || m.resourceReverse { // they are in the order of names
+			rows = sorted(rows, resourceOrders[m.resourceOrder], m.resourceReverse, compareObjects)
+		}
+		m.resources.set(rows)
 	}
 	want = made{state: s, changed: s.changed.logs, filter: f.text, order: logOrders[m.logOrder].name, reverse: m.logReverse}
 	if m.logs.made != want {

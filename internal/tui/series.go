@@ -56,11 +56,12 @@ func (s *series) add(t time.Time, v float64) {
 // slot is where a second is kept, also one before 1970.
 func slot(sec int64) int64 { return (sec%historySeconds + historySeconds) % historySeconds }
 
-// at returns the value of a second, NaN if it is not known.
+// at returns the value of a second, NaN if it is not known. For a moment the newest value is taken to stay.
 func (s *series) at(sec int64) float64 {
-	if s.buckets == nil || sec > s.newest || sec <= s.newest-historySeconds {
+	if s.buckets == nil || sec > s.newest+maxGap || sec <= s.newest-historySeconds {
 		return math.NaN()
 	}
+	sec = min(sec, s.newest)
 	return float64(s.buckets[slot(sec)])
 }
 

@@ -35,6 +35,7 @@ type state struct {
 	// resources by object; beyond maxResources they are counted in unseen.
 	resources map[string]*mesh.Resource
 	unseen    int
+	objects   objectIndex   // of the resources
 	notices   []mesh.Notice // oldest first
 	noticed   uint64        // how many came, also those that fell out
 
@@ -59,7 +60,7 @@ type peerChange struct {
 }
 
 func newState() *state {
-	return &state{byKey: map[string]*peer{}, logs: map[string]*mesh.LogStatus{}, resources: map[string]*mesh.Resource{}}
+	return &state{byKey: map[string]*peer{}, logs: map[string]*mesh.LogStatus{}, resources: map[string]*mesh.Resource{}, objects: newObjectIndex()}
 }
 
 // zone returns the own zone; empty while it is not known.
@@ -118,8 +119,8 @@ func (s *state) fold(f mesh.Frame) {
 // forget makes room for a whole frame. Peers stay until the frame has named its own: what they were like before
 // is still true after a break of the connection.
 func (s *state) forget() {
-	s.resources, s.logs = map[string]*mesh.Resource{}, map[string]*mesh.LogStatus{}
-	s.unseen = 0
+	s.dropResources()
+	s.logs = map[string]*mesh.LogStatus{}
 	s.changed.resources++
 	s.changed.logs++
 }
@@ -262,18 +263,14 @@ func (s *state) foldResources(d *mesh.Delta[mesh.Resource]) {
 	}
 	s.changed.resources++
 	if d.Whole {
-		s.resources, s.unseen = map[string]*mesh.Resource{}, 0
+		s.dropResources()
 	}
 	for _, object := range d.Removed {
-		delete(s.resources, object)
+		s.removeResource(object)
 	}
 	for i := range d.Items {
 		r := d.Items[i]
-		if _, known := s.resources[r.Object]; !known && len(s.resources) >= maxResources {
-			s.unseen++
-			continue
-		}
-		s.resources[r.Object] = &r
+		s.putResource(&r)
 	}
 }
 
@@ -316,6 +313,7 @@ func (s *state) clone() *state {
 		c.byKey[p.PublicKey] = &q
 		c.peers = append(c.peers, &q)
 	}
+	c.objects = s.objects.clone()
 	c.logs, c.resources, c.notices = maps.Clone(s.logs), maps.Clone(s.resources), slices.Clone(s.notices)
 	return &c
 }
