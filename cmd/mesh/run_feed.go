@@ -54,3 +54,13 @@ func (r *running) tellOwn(n mesh.Notice) {
 	n.Zone = r.cfg.Mesh.Zone
 	r.notices.Tell(n)
 }
+
+// confirmed takes in whether this process certainly holds the lease, and tells it.
+func (r *running) confirmed(held bool) {
+	r.kube.confirmed(held)
+	n := mesh.Notice{Kind: mesh.NoticeKube, Level: mesh.LevelInfo, Reason: "LeaseHeld", Text: "this process holds the lease and writes to the cluster"}
+	if !held {
+		n.Level, n.Reason, n.Text = mesh.LevelWarn, "LeaseUnconfirmed", "the lease is not confirmed any more: nothing is written to the cluster"
+	}
+	r.tellOwn(n)
+}

@@ -55,7 +55,7 @@ func (r *running) openKubernetes() error {
 	}
 	r.kube = &kubernetes{conn: conn, metrics: metrics}
 	l, err := lease.New(lease.Config{
-		Conn: conn, Name: leaseName(r.cfg.Mesh.Zone), Identity: identity, Confirmed: r.kube.confirmed,
+		Conn: conn, Name: leaseName(r.cfg.Mesh.Zone), Identity: identity, Confirmed: r.confirmed,
 		Logger: r.logs.For(logging.Kube),
 	})
 	if err != nil {

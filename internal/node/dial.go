@@ -66,7 +66,7 @@ func (n *Node) keepLinked(ctx context.Context, p *peerEntry) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err := n.dial(ctx, p); err != nil && ctx.Err() == nil {
+		if err := n.dial(ctx, p); err != nil && ctx.Err() == nil && !p.linked() { // else it came to us meanwhile
 			p.failed(err)
 			n.log.Debug("dial", "peer", p.key, "err", err)
 			if wantsPapers(err) && n.introduce(ctx, p) {

@@ -103,7 +103,9 @@ func TestPeersAndLinksAreTold(t *testing.T) {
 	until(t, "b is ready", func() bool { return told.has(mesh.NoticePeer, mesh.LevelInfo, "z2", "Unknown -> Ready: connected") })
 	until(t, "the connection", func() bool { return told.has(mesh.NoticeLink, mesh.LevelInfo, "z2", "127.0.0.1:") })
 	b.stop()
-	until(t, "goodbye", func() bool { return told.has(mesh.NoticePeer, mesh.LevelWarn, "z2", "Ready -> NotReady: it said that it stops") })
+	until(t, "goodbye", func() bool {
+		return told.has(mesh.NoticePeer, mesh.LevelWarn, "z2", "Ready -> NotReady: it said that it stops")
+	})
 	until(t, "b is away", func() bool { return told.has(mesh.NoticePeer, mesh.LevelBad, "z2", "NotReady -> Unavailable after 1s") })
 	until(t, "why the link ended", func() bool {
 		told.mu.Lock()
