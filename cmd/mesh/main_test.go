@@ -32,7 +32,11 @@ func TestMain(m *testing.M) {
 //
 //	exitcode N COMMAND [ARG...]
 //
-// which runs a command like exec and demands that exit code.
+// which runs a command like exec and demands that exit code, and
+//
+//	valid KIND [stdout|stderr]
+//
+// which demands that what the last command printed are documents of that kind, valid by docs/schema.
 func TestScript(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -41,6 +45,7 @@ func TestScript(t *testing.T) {
 		UpdateScripts:       *update,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exitcode": exitcode,
+			"valid":    valid,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)

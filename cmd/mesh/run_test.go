@@ -19,6 +19,7 @@ import (
 
 // TestRun starts real nodes as processes of their own. Beside the commands of TestScript a script has
 //
+//	exitcode, valid             as there
 //	poll COMMAND [ARG...]       run it again and again until it succeeds, for a minute at most
 //	capture NAME REGEXP         set a variable to the first group found in the last standard output
 //	same FILE FILE              two files hold the same; polled as above
@@ -45,6 +46,7 @@ func runParams(dir string) testscript.Params {
 		UpdateScripts:       *update,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exitcode": exitcode,
+			"valid":    valid,
 			"poll":     poll,
 			"capture":  capture,
 			"same":     same,
