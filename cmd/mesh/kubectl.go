@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -269,7 +270,11 @@ func asksNode(c *cobra.Command) bool {
 
 // kubeconfigError words what is wrong with what the flags and the kubeconfig say.
 func kubeconfigError(err error) error {
-	return &cliError{Code: "MESH-2701", What: "cannot use the kubeconfig", Cause: rootCause(err).Error(),
+	cause := rootCause(err)
+	if file, ok := errors.AsType[*fs.PathError](err); ok {
+		cause = file
+	}
+	return &cliError{Code: "MESH-2701", What: "cannot use the kubeconfig", Cause: cause.Error(),
 		Next: []string{"kubectl config view", "or name one with --kubeconfig FILE"}, Err: err}
 }
 

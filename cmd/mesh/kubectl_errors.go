@@ -60,7 +60,7 @@ func noNodeError(e *env, none *remote.NoNodeError, err error) error {
 		c.Cause = "pod " + none.Pod + " is " + none.Phase
 		c.Next = []string{"kubectl -n " + none.Namespace + " describe pod " + none.Pod}
 	case len(none.Elsewhere) > 0:
-		c.Cause += "; MeshPeers are in " + strings.Join(none.Elsewhere, ", ")
+		c.Cause = "no MeshPeers are there; there are some in " + strings.Join(none.Elsewhere, ", ")
 		c.Next = []string{e.name() + " -n " + none.Elsewhere[0] + " status"}
 	default:
 		c.Next = []string{"kubectl get pods -A -l app.kubernetes.io/part-of=mesh", "then: " + e.name() + " -n NAMESPACE status"}

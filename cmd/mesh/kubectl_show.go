@@ -24,6 +24,14 @@ func inNamespaces(node *nodeFlags, t table, peers []mesh.Peer) table {
 	return t
 }
 
+// traffic is a number of bytes that only the live node knows.
+func traffic(p mesh.Peer, bytes uint64) string {
+	if p.Partial {
+		return noValue
+	}
+	return binary(bytes)
+}
+
 // isObject reports whether a name is that of the object that shows a peer, with or without its kind.
 func isObject(p mesh.Peer, name string) bool {
 	_, short, ok := strings.Cut(p.Object, "/")

@@ -250,7 +250,7 @@ func peerTable(e *env, peers []mesh.Peer, wide bool) table {
 		row := []string{p.Name, string(p.State), peerAddress(p), millis(p.RTTSeconds), optional(p.LagOperations), e.since(p.LastSeen), orDash(p.Version)}
 		if wide {
 			row = append(row, shortID(p.PublicKey), orDash(p.Transport), seconds(p.LagSeconds), seconds(p.ClockOffsetSeconds),
-				binary(p.TxBytes), binary(p.RxBytes), p.PeerID)
+				traffic(p, p.TxBytes), traffic(p, p.RxBytes), p.PeerID)
 		}
 		t.rows = append(t.rows, append(row, e.since(p.FirstSeen)))
 	}

@@ -77,7 +77,7 @@ func describePeer(e *env, p mesh.Peer) string {
 	line("seen", fmt.Sprintf("%s ago, first %s ago", e.since(p.LastSeen), e.since(p.FirstSeen)))
 	line("lag", fmt.Sprintf("%s operations, %s", optional(p.LagOperations), seconds(p.LagSeconds)))
 	line("clock", seconds(p.ClockOffsetSeconds))
-	line("traffic", fmt.Sprintf("%s sent, %s received", binary(p.TxBytes), binary(p.RxBytes)))
+	line("traffic", fmt.Sprintf("%s sent, %s received", traffic(p, p.TxBytes), traffic(p, p.RxBytes)))
 	version := orDash(p.Version)
 	if p.Incarnation != nil {
 		version += ", incarnation " + rfc3339(*p.Incarnation)

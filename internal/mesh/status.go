@@ -150,6 +150,8 @@ type Peer struct {
 	// by who asks through Kubernetes only.
 	Namespace string `json:"namespace,omitempty"`
 	Object    string `json:"object,omitempty"`
+	// Partial: no live node was asked, so what only one knows is not known, such as bytes and round trips.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // LearntAddress is a way to a peer that nobody configured.

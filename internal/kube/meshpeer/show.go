@@ -29,7 +29,7 @@ func Show(u *unstructured.Unstructured) (Shown, bool) {
 	p := mesh.Peer{
 		Name: "peer-" + o.key.Short(), Zone: o.zone, State: mesh.Unknown, PublicKey: o.key.String(), PeerID: o.key.PeerID(),
 		Endpoints: o.endpoints, FirstSeen: timeOf(o.created), Reasons: []string{}, ZoneKeys: []mesh.ZoneKey{},
-		Namespace: clip(u.GetNamespace(), 63), Object: singular + "/" + o.name,
+		Namespace: clip(u.GetNamespace(), 63), Object: singular + "/" + o.name, Partial: true,
 	}
 	if p.Endpoints == nil {
 		p.Endpoints = []string{}

@@ -165,6 +165,11 @@ func (c *Cluster) status(req *http.Request) (*http.Response, error) {
 		return nil, firstOf(listErr, err)
 	}
 	s, ok := partial(shown, c.cfg.Namespace, time.Now())
+	if len(shown) == 0 {
+		if others := c.others(req.Context()); len(others) > 0 {
+			return nil, &NoNodeError{Namespace: c.cfg.Namespace, Elsewhere: others}
+		}
+	}
 	if !ok {
 		var none *NoNodeError
 		if errors.As(err, &none) {
