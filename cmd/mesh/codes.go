@@ -12,7 +12,7 @@ type errorCode struct {
 // errorCodes lists every code in order. Commands with many codes keep them in a function beside their code
 // and join it here.
 func errorCodes() []errorCode {
-	codes := slices.Concat(generalCodes(), keyCodes(), secretCodes(), configCodes(), nodeCodes(), logCodes(), runCodes(), kubernetesCodes(), demoCodes(), inviteCodes(), rotateCodes(), joinCodes(), kubectlCodes(), doctorCodes(), objectCodes(), archiveCodes())
+	codes := slices.Concat(generalCodes(), keyCodes(), secretCodes(), configCodes(), nodeCodes(), logCodes(), runCodes(), kubernetesCodes(), demoCodes(), tuiCodes(), inviteCodes(), rotateCodes(), joinCodes(), kubectlCodes(), doctorCodes(), objectCodes(), archiveCodes())
 	slices.SortFunc(codes, func(a, b errorCode) int {
 		if a.Code < b.Code {
 			return -1

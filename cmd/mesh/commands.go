@@ -14,6 +14,7 @@ func commands(e *env) []*cobra.Command {
 		newStatusCmd(e),
 		newDoctorCmd(e),
 		newPeersCmd(e),
+		newTUICmd(e),
 		newLogCmd(e),
 		newAdoptCmd(e),
 		newCRDCmd(e),

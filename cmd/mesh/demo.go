@@ -19,12 +19,13 @@ func newDemoCmd(e *env) *cobra.Command {
 		Use:   "demo",
 		Short: "Start three nodes in a temporary folder and tell their story",
 		Example: "  mesh demo\n" +
-			"  mesh demo --plain          no colour, and the end of the story is the end\n" +
+			"  mesh demo --plain          the story alone, and its end is the end\n" +
 			"  mesh demo --keep           leave the folder with manifests, stores and logs",
 		Long: "Each node is a process of its own with a key, a store and a folder of manifests. They reach each other " +
 			"through forwarders on 127.0.0.1, so that the network can be cut without being root. The story is what the " +
-			"nodes really do, and its times are measured. On a terminal the nodes go on after it, to be played with, " +
-			"until Ctrl-C; elsewhere the demo ends.",
+			"nodes really do, and its times are measured. On a terminal mesh tui shows one of the nodes meanwhile, and " +
+			"they go on until q is pressed, to be played with; then the story is printed. Elsewhere it is printed while it " +
+			"happens, and the demo ends with it.",
 		Annotations: map[string]string{annotationExits: "0 1 2 130"},
 	}
 	var o demoOptions
@@ -64,18 +65,20 @@ type demo struct {
 	wires *demoWires
 	limit time.Duration // for one step
 
-	step    string // the one being taken
-	failed  bool   // it did not succeed
+	screen  *demoSource // shows the steps; nil: they are printed only
+	step    string      // the one being taken
+	failed  bool        // it did not succeed
 	started time.Time
 }
 
 func runDemo(ctx context.Context, e *env, o demoOptions) (err error) {
 	terminal := e.isTerminal(e.stdout) && !o.plain
+	screen := terminal && e.isTerminal(e.stdin) && e.getenv("TERM") != "dumb"
 	if o.plain && e.flags.color == "auto" {
 		e.flags.color = "never"
 	}
-	d := &demo{e: e, keep: o.keep, limit: stepLimit, stay: terminal, started: time.Now(),
-		live: terminal && e.getenv("TERM") != "dumb" && e.width(e.stdout) >= demoWidth}
+	d := &demo{e: e, keep: o.keep, limit: stepLimit, stay: terminal && !screen, started: time.Now(),
+		live: terminal && !screen && e.getenv("TERM") != "dumb" && e.width(e.stdout) >= demoWidth}
 	if d.exe, err = os.Executable(); err != nil {
 		return fmt.Errorf("find the program itself: %w", err)
 	}
@@ -88,6 +91,9 @@ func runDemo(ctx context.Context, e *env, o demoOptions) (err error) {
 	}
 	if err := d.prepare(); err != nil {
 		return notSetUp(err)
+	}
+	if screen {
+		return d.onScreen(ctx)
 	}
 	if err := d.tell(ctx); err != nil {
 		return err
@@ -143,10 +149,7 @@ func (d *demo) remain(ctx context.Context) error {
 	if err := d.e.printf("%s", b.String()); err != nil {
 		return err
 	}
-	ended := make(chan *demoNode, len(d.nodes)) // closed by nobody: room for one message of each
-	for _, n := range d.nodes {
-		go func() { <-n.ended; ended <- n }() // every process ends with the demo, so this does
-	}
+	ended := d.endings()
 	for {
 		select {
 		case n := <-ended:

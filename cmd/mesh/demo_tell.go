@@ -23,7 +23,12 @@ const (
 )
 
 // chapter prints a heading.
-func (d *demo) chapter(title string) error { return d.e.printf("\n%s\n", d.bold(title)) }
+func (d *demo) chapter(title string) error {
+	if d.screen != nil {
+		d.screen.say(mesh.LevelInfo, title)
+	}
+	return d.e.printf("\n%s\n", d.bold(title))
+}
 
 func (d *demo) bold(s string) string { return d.e.paint(d.e.stdout, s, styleBold) }
 
@@ -53,10 +58,16 @@ func (d *demo) take(ctx context.Context, text string, do func(context.Context) (
 			return ctx.Err()
 		}
 		d.failed = true
+		if d.screen != nil {
+			d.screen.say(mesh.LevelBad, "FAIL "+text)
+		}
 		if werr := d.e.printf("%s  %s  %s\n", again, d.e.paint(d.e.stdout, "FAIL", styleBad), text); werr != nil {
 			return werr
 		}
 		return d.failure(err)
+	}
+	if d.screen != nil {
+		d.screen.say(mesh.LevelInfo, strings.TrimSpace(text+"  "+result))
 	}
 	if result == "" {
 		return d.e.printf("%s  %s    %s\n", again, d.e.paint(d.e.stdout, "ok", styleOK), text)

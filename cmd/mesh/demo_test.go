@@ -3,16 +3,20 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"dcp.hiro.io/mesh/internal/meshtest/terminaltest"
 )
 
 // The whole story, where there is no terminal: every step succeeds, its time is told, and nothing is left.
@@ -221,36 +225,127 @@ func TestDemoKeep(t *testing.T) {
 	}
 }
 
-// On a terminal the nodes go on after the story, and can be asked, until Ctrl-C.
-func TestDemoOnTerminal(t *testing.T) {
-	t.Parallel()
-	if _, err := exec.LookPath("tmux"); err != nil {
-		t.Log("NOT RUN: mesh demo on a terminal: there is no tmux here")
-		return
-	}
+// demoTerminal opens a terminal in which mesh demo runs, with a folder for temporary files of its own.
+func demoTerminal(t *testing.T, width, height int, environ, args string) (term *terminaltest.Terminal, bin, dir string) {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, bin := t.TempDir(), filepath.Join(t.TempDir(), "mesh")
+	dir, bin = t.TempDir(), filepath.Join(t.TempDir(), "mesh")
 	if err := os.Symlink(exe, bin); err != nil {
 		t.Fatal(err)
 	}
-	tmux := func(args ...string) (string, error) {
-		cmd := exec.Command("tmux", append([]string{"-L", "mesh", "-f", "/dev/null"}, args...)...)
-		cmd.Env = append(os.Environ(), "TMUX_TMPDIR="+filepath.Dir(bin), "TMPDIR="+dir, "TMUX=")
-		b, err := cmd.CombinedOutput()
-		return string(b), err
+	term = terminaltest.Start(t, terminaltest.Options{Width: width, Height: height})
+	term.Run(fmt.Sprintf("clear; TMPDIR=%s %s %s demo %s; echo EXIT $?", shellQuote(dir), environ, shellQuote(bin), args))
+	return term, bin, dir
+}
+
+// demoFolder is where the demo below dir keeps everything.
+func demoFolder(t *testing.T, dir string) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, "mesh-demo-*"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("the folder of the demo: %q, %v", found, err)
 	}
-	if out, err := tmux("new-session", "-d", "-x", "100", "-y", "80", shellQuote(bin)+" demo"); err != nil {
-		t.Fatalf("tmux: %v\n%s", err, out)
+	return found[0]
+}
+
+func leftNothing(t *testing.T, dir string) {
+	t.Helper()
+	if names, err := os.ReadDir(dir); err != nil || len(names) > 0 {
+		t.Errorf("left behind: %v, %v", names, err)
 	}
-	t.Cleanup(func() { _, _ = tmux("kill-server") })
-	var screen string
-	eventually(t, "the nodes go on", func() bool {
-		screen, _ = tmux("capture-pane", "-p")
-		return strings.Contains(screen, "Ctrl-C ends the nodes and removes the folder.")
-	})
+	if left := processesOf(t, dir); len(left) > 0 {
+		t.Errorf("processes go on: %q", left)
+	}
+}
+
+// On a terminal the screen shows a node while the story happens, and the story among its events. The nodes go on
+// after it, and can be asked, until q; then the story is printed.
+func TestDemoOnTerminal(t *testing.T) {
+	t.Parallel()
+	if terminaltest.Missing(t) {
+		return
+	}
+	term, bin, dir := demoTerminal(t, 160, 48, "", "")
+	term.AwaitText("MESH east", "1:Overview", "demo", "2  A manifest in the folder of east appears in the others")
+	screen := term.AwaitText("the nodes go on until you press q", "status --node unix:west/", "north", "west")
+	if strings.Contains(screen, "FAIL") {
+		t.Errorf("the screen shows\n%s", screen)
+	}
+	cmd := exec.Command(bin, "status", "--node", "unix:west/data/api.sock")
+	cmd.Dir = demoFolder(t, dir)
+	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("2/2 ready")) {
+		t.Errorf("mesh status: %v\n%s", err, out)
+	}
+	term.Type("q")
+	if code := term.AwaitExit(); code != "0" {
+		t.Errorf("exit code %s", code)
+	}
+	screen = term.Screen()
+	for _, want := range []string{
+		`  ok    healed; all have both +east [0-9.]+ ms  north [0-9.]+ ms  west [0-9.]+ ms`,
+		`5  Two zones have created the same object`,
+		`  ok    every log verifies everywhere +\d+ operations`,
+		`  told in [0-9.]+ s`,
+	} {
+		if !regexp.MustCompile(`(?m)^` + want + `$`).MatchString(screen) {
+			t.Errorf("no line is %s in\n%s", want, screen)
+		}
+	}
+	if wrong := term.Restored(); wrong != nil {
+		t.Errorf("the terminal was left with %q", wrong)
+	}
+	leftNothing(t, dir)
+}
+
+// Who leaves in the middle of the story is told what was told so far.
+func TestDemoLeft(t *testing.T) {
+	t.Parallel()
+	if terminaltest.Missing(t) {
+		return
+	}
+	term, _, dir := demoTerminal(t, 100, 40, "", "--keep")
+	term.AwaitText("MESH east", "LIVE")
+	term.Type("q")
+	if code := term.AwaitExit(); code != "0" {
+		t.Errorf("exit code %s", code)
+	}
+	term.AwaitText("1  Three nodes start", "left before the end", "kept "+demoFolder(t, dir))
+	if left := processesOf(t, dir); len(left) > 0 {
+		t.Errorf("processes go on: %q", left)
+	}
+}
+
+// A step that fails ends the screen, too, with the reason.
+func TestDemoFailsOnTerminal(t *testing.T) {
+	t.Parallel()
+	if terminaltest.Missing(t) {
+		return
+	}
+	term, _, dir := demoTerminal(t, 160, 60, "", "")
+	term.AwaitText("MESH east", "2  A manifest in the folder of east appears in the others")
+	if err := syscall.Kill(processOf(t, filepath.Join(demoFolder(t, dir), "north")), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if code := term.AwaitExit(); code != "1" {
+		t.Errorf("exit code %s", code)
+	}
+	term.AwaitText("FAIL", "error: the demo failed at this step", "the node of north has ended: signal: killed", "kept "+demoFolder(t, dir))
+	if left := processesOf(t, dir); len(left) > 0 {
+		t.Errorf("processes go on: %q", left)
+	}
+}
+
+// Where the screen can't be filled, the story is told line by line, and the nodes go on after it until Ctrl-C.
+func TestDemoOnDumbTerminal(t *testing.T) {
+	t.Parallel()
+	if terminaltest.Missing(t) {
+		return
+	}
+	term, bin, dir := demoTerminal(t, 100, 80, "TERM=dumb", "")
+	screen := term.AwaitText("Ctrl-C ends the nodes and removes the folder.")
 	if strings.Contains(screen, "  ..  ") || strings.Contains(screen, "FAIL") || !strings.Contains(screen, "\n  ok    nothing got through\n") {
 		t.Errorf("the screen shows\n%s", screen)
 	}
@@ -264,16 +359,11 @@ func TestDemoOnTerminal(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("2/2 ready")) {
 		t.Errorf("mesh %s: %v\n%s", try[1], err, out)
 	}
-	if out, err := tmux("send-keys", "C-c"); err != nil {
-		t.Fatalf("tmux: %v\n%s", err, out)
+	term.Press("C-c")
+	if code := term.AwaitExit(); code != "0" {
+		t.Errorf("exit code %s", code)
 	}
-	eventually(t, "the demo ends", func() bool { _, err := tmux("has-session"); return err != nil })
-	if names, err := os.ReadDir(dir); err != nil || len(names) > 0 {
-		t.Errorf("left behind: %v, %v", names, err)
-	}
-	if left := processesOf(t, dir); len(left) > 0 {
-		t.Errorf("processes go on: %q", left)
-	}
+	leftNothing(t, dir)
 }
 
 // lockedBuffer takes the output of a process while it is read.
@@ -302,6 +392,25 @@ func eventually(t *testing.T, what string, cond func() bool) {
 			t.Fatalf("not in time: %s", what)
 		}
 	}
+}
+
+// processOf is the process whose command line names dir.
+func processOf(t *testing.T, dir string) (pid int) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if b, err := os.ReadFile(f); err == nil && bytes.Contains(b, []byte(dir+string(filepath.Separator))) {
+			if pid, err = strconv.Atoi(filepath.Base(filepath.Dir(f))); err != nil {
+				t.Fatal(err)
+			}
+			return pid
+		}
+	}
+	t.Fatalf("no process of %s", dir)
+	return 0
 }
 
 // processesOf lists the command lines of running processes that name dir. Where there is no /proc it finds none.

@@ -15,6 +15,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/admin"
 	"dcp.hiro.io/mesh/internal/node"
+	"dcp.hiro.io/mesh/internal/tui"
 )
 
 // defaultTimeout bounds every command that asks a node: long enough for a slow link, short enough that
@@ -46,6 +47,9 @@ type env struct {
 
 	// join redeems an invitation.
 	join func(context.Context, node.JoinConfig) (node.Joined, error)
+
+	// screen shows a node on the terminal until the user leaves it or ctx ends.
+	screen func(context.Context, tui.Config) error
 
 	// beforeDemoStep is told each step of mesh demo before it is taken, for tests to break things there. It may
 	// be nil.
@@ -84,6 +88,7 @@ func newEnv() *env {
 		isTerminal: isTerminal,
 		width:      terminalWidth,
 		join:       node.Join,
+		screen:     showScreen,
 	}
 }
 

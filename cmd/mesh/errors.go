@@ -162,13 +162,16 @@ func joinNext(next []string) string {
 // internalError is an error that no command foresaw. The chain and the stack go into a report file rather
 // than to the user; the arguments stay out of it because they may hold a token.
 func internalError(e *env, err error, stack []byte) *cliError {
-	if stack == nil {
-		stack = make([]byte, 1<<16) // room for the stacks of this goroutine, cut beyond
-		stack = stack[:runtime.Stack(stack, false)]
+	name, werr := e.writeReport(err, stack)
+	if werr != nil {
+		name = ""
 	}
-	v := buildVersion()
-	report := fmt.Sprintf("mesh %s, revision %s, %s\n%s\n\n%v\n\n%s", v.Version, orNone(v.Revision), v.GoVersion,
-		e.now().UTC().Format("2006-01-02T15:04:05Z"), err, stack)
+	return reportedError(err, name)
+}
+
+// reportedError tells of an internal error and of the report about it, of which report is the file's name; empty: it
+// could not be written.
+func reportedError(err error, report string) *cliError {
 	c := &cliError{
 		Code:  "MESH-1001",
 		What:  "mesh met an internal error",
@@ -176,19 +179,30 @@ func internalError(e *env, err error, stack []byte) *cliError {
 		Next:  []string{"the same command with --verbose"},
 		Err:   err,
 	}
-	f, ferr := os.CreateTemp(e.tempDir, "mesh-report-*.txt") // created with 0600
-	if ferr != nil {
+	if report == "" {
 		c.Cause += "; the report could not be written"
 		return c
 	}
-	_, werr := f.WriteString(report)
-	if cerr := f.Close(); werr != nil || cerr != nil {
-		c.Cause += "; the report could not be written"
-		return c
-	}
-	c.Cause += "; the report is in " + f.Name()
-	c.Next = append(c.Next, "send the report: "+f.Name())
+	c.Cause += "; the report is in " + report
+	c.Next = append(c.Next, "send the report: "+report)
 	return c
+}
+
+// writeReport writes what developers need to know about an internal error into a file of its own, and returns its
+// name. stack is nil where it is that of the caller.
+func (e *env) writeReport(err error, stack []byte) (name string, werr error) {
+	if stack == nil {
+		stack = make([]byte, 1<<16) // room for the stacks of this goroutine, cut beyond
+		stack = stack[:runtime.Stack(stack, false)]
+	}
+	v := buildVersion()
+	f, werr := os.CreateTemp(e.tempDir, "mesh-report-*.txt") // created with 0600
+	if werr != nil {
+		return "", werr
+	}
+	_, werr = fmt.Fprintf(f, "mesh %s, revision %s, %s\n%s\n\n%v\n\n%s", v.Version, orNone(v.Revision), v.GoVersion,
+		e.now().UTC().Format("2006-01-02T15:04:05Z"), err, stack)
+	return f.Name(), errors.Join(werr, f.Close())
 }
 
 // orNone is s, or the dash that stands for no value.

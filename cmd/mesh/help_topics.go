@@ -30,14 +30,17 @@ type meaning struct{ name, meaning string }
 func environmentVariables() []meaning {
 	return []meaning{
 		{"CLICOLOR_FORCE", "colour the output even where it is no terminal"},
+		{"COLORFGBG", "tells mesh tui whether the terminal is light"},
+		{"COLORTERM", "truecolor lets mesh tui use all colours"},
 		{"KUBECONFIG", "the kubeconfig file, instead of ~/.kube/config"},
 		{"KUBERNETES_SERVICE_HOST", "set in pods: the group may read the key file there"},
+		{"LANG", "or LC_ALL, LC_CTYPE: UTF-8 lets mesh tui draw lines"},
 		{"MESH_CONFIG", "the config file, unless --config names one"},
 		{"MESH_NODE", "the node to ask, unless --node names one"},
 		{"NO_COLOR", "print without colour"},
 		{"POD_NAME", "the pod to mark while it leads"},
 		{"PRIVATE_KEY", "the node's key itself, as hex or PEM"},
-		{"TERM", "dumb means no colour"},
+		{"TERM", "dumb means no colour and no screen of its own"},
 		{"XDG_CONFIG_HOME", "where mesh/config.yaml is looked for last"},
 	}
 }

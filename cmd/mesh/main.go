@@ -17,6 +17,9 @@ func main() { os.Exit(mainCode()) }
 
 // mainCode is main without the exit, so that its deferred calls run.
 func mainCode() int {
+	if len(os.Args) == 2 && os.Args[1] == restoreCommand {
+		return restoreTerminal(os.Stdin, os.Stdout)
+	}
 	return withSignals(func(ctx context.Context) int { return run(ctx, os.Args, newEnv()) })
 }
 

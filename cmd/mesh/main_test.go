@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 		"mesh":            main,
 		"mesh-controller": main,
 		"stubborn":        stubborn,
+		"panicking":       panicking,
 	})
 }
 

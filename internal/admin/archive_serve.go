@@ -75,6 +75,9 @@ func (a *Archive) file(req *http.Request, name, contentType string) *http.Respon
 	return answer(req, http.StatusOK, contentType, io.NopCloser(bytes.NewReader(b)))
 }
 
+// Frames is the text of the stream of events as it was when the bundle was made; empty where it could not be had.
+func (a *Archive) Frames() []byte { return a.files[bundleFrames] }
+
 // lacks says that the bundle doesn't hold an entry, and why.
 func (a *Archive) lacks(req *http.Request, name string) *http.Response {
 	e := &Error{Code: CodeNotInside, Message: "the bundle doesn't hold this", Cause: "it has no " + name, Next: []string{"on the node: the same command without --archive"}}
