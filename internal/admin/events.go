@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,9 @@ const (
 	// silence is how long a stream may be without a word, when one is due every second. It covers a busy node and a
 	// slow way to it.
 	silence = 15 * time.Second
+	// maxParts is the most members and elements of one frame that a client reads, ten times what a node sends: a few
+	// bytes of JSON may become a few hundred in memory.
+	maxParts = 500_000
 )
 
 // events streams what the node tells until the reader goes away, is too slow, or the node stops.
@@ -56,6 +60,9 @@ func (a *api) events(w http.ResponseWriter, r *http.Request) {
 // seconds is given up.
 func (c *Client) Frames(ctx context.Context, sink func(mesh.Frame)) error {
 	return c.stream(ctx, eventsPath, func(data []byte) error {
+		if bytes.Count(data, []byte(",")) > maxParts {
+			return fmt.Errorf("its stream holds a frame of more than %d parts", maxParts)
+		}
 		var f mesh.Frame
 		if err := json.Unmarshal(data, &f); err != nil {
 			return fmt.Errorf("its stream holds something that is no frame: %w", err)

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
@@ -405,5 +407,73 @@ func TestContentAndTopology(t *testing.T) {
 	top, err := socket.Topology(ctx)
 	if err != nil || top.Self != "east" || len(top.Links) != 1 || top.Links[0].To != "west" {
 		t.Errorf("Topology = %+v, %v", top, err)
+	}
+}
+
+// Whatever answers in the place of a node, a client is told so and keeps little of it.
+func TestFramesOfAHostileServer(t *testing.T) {
+	t.Parallel()
+	endless := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			b := []byte(strings.Repeat(text, 64<<10/len(text)))
+			for r.Context().Err() == nil {
+				if _, err := w.Write(b); err != nil {
+					return
+				}
+			}
+		}
+	}
+	says := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, text) }
+	}
+	frame := `data: {"time":"2026-11-22T14:03:22Z"}` + "\n\n"
+	for name, tt := range map[string]struct {
+		handler http.HandlerFunc
+		frames  int
+		want    string
+	}{
+		"a line without end":     {endless("x"), 0, "a message of more than 16 MiB"},
+		"a message without end":  {endless("data: x\n"), 0, "a message of more than 16 MiB"},
+		"no frame":               {says(frame + "data: [1]\n\n"), 1, "no frame"},
+		"a frame without a time": {says(frame + "data: {}\n\n"), 1, "a frame without a time"},
+		"too many parts":         {says(frame + `data: {"notices":[{}` + strings.Repeat(",{}", 600_000) + "]}\n\n"), 1, "more than 500000 parts"},
+		"too deep":               {says(`data: {"notices":` + strings.Repeat("[", 1<<20) + "\n\n"), 0, "no frame"},
+		"an early end":           {says(frame + frame + `data: {"time"`), 2, "it ended the stream"},
+		"another page":           {says("<html>"), 0, "it ended the stream"},
+		"a redirect":             {http.RedirectHandler("http://127.0.0.1:1/", http.StatusFound).ServeHTTP, 0, "302 Found"},
+		"no node":                {http.NotFound, 0, "404 Not Found"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := httptest.NewServer(tt.handler)
+			defer s.Close()
+			n := 0
+			err := client(t, s.URL).Frames(t.Context(), func(mesh.Frame) { n++ })
+			if !isUnreachable(err) || !strings.Contains(err.Error(), tt.want) || n != tt.frames {
+				t.Errorf("%d frames, then %v; want %d, then %q", n, err, tt.frames, tt.want)
+			}
+		})
+	}
+}
+
+// A node that says nothing at all is given up, before its answer and after.
+func TestSilentNodeIsGivenUp(t *testing.T) {
+	t.Parallel()
+	for _, begins := range []bool{true, false} {
+		t.Run(fmt.Sprint(begins), func(t *testing.T) {
+			t.Parallel()
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if begins {
+					io.WriteString(w, ": hello\n")
+					w.(http.Flusher).Flush()
+				}
+				<-r.Context().Done()
+			}))
+			defer s.Close()
+			err := client(t, s.URL).Frames(t.Context(), func(mesh.Frame) { t.Error("a frame") })
+			if !isUnreachable(err) || !strings.Contains(err.Error(), "it said nothing for 15s") {
+				t.Errorf("Frames = %v", err)
+			}
+		})
 	}
 }
