@@ -133,13 +133,21 @@ func runDoctor(ctx context.Context, e *env, f *doctorFlags) error {
 	report := newDoctorReport(e, *f.format, f.failOn)
 	l := newLocalDoctor(e, f.node, "no node was asked (--offline)")
 	l.offline = f.offline
+	far, err := f.node.throughKubernetes(e)
+	switch {
+	case err != nil:
+		return err
+	case far && f.offline:
+		return &cliError{Code: "MESH-2002", What: "--offline is not for the node of a cluster", Cause: "what needs no node would be looked at on this machine, not in its pod",
+			Next: []string{"the same command without --offline"}}
+	}
 	var asked *cliError
 	if !f.offline {
 		addr, err := f.ask(ctx, e, admin.DoctorQuery{Groups: f.groups, Skip: f.skip}, report)
 		if err == nil {
 			return report.finish()
 		}
-		if !errors.As(nodeError(e, err), &asked) || report.count() > 0 || e.flags.archive != "" || !l.explain(addr, asked) {
+		if !errors.As(nodeError(e, err), &asked) || report.count() > 0 || e.flags.archive != "" || far || !l.explain(addr, asked) {
 			return errors.Join(report.err, nodeError(e, err))
 		}
 		e.note("%s; looking at what needs none, from here", l.why)

@@ -51,12 +51,16 @@ func TestDoctorTranscript(t *testing.T) {
 // Without a node what needs none is looked at, and that is said first.
 func TestDoctorWithoutNode(t *testing.T) {
 	t.Parallel()
-	// The name of a test makes t.TempDir too long for a line.
-	dir, err := os.MkdirTemp("", "mesh-")
+	base, err := os.MkdirTemp("", "mesh-") // the name of a test makes t.TempDir too long for a line
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { os.RemoveAll(base) })
+	// Hints are aligned, and random names have different lengths.
+	dir := filepath.Join(base, strings.Repeat("d", max(1, 50-len(base))))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	write := func(name, text string, mode os.FileMode) string {
 		file := filepath.Join(dir, name)
 		if err := os.WriteFile(file, []byte(text), mode); err != nil {
@@ -216,5 +220,18 @@ func TestDoctorDocument(t *testing.T) {
 	b, err := json.Marshal(newDoctorReport(te.env, formatJSON, "fail").document())
 	if want := `{"ok":true,"node":null,"seconds":0,"summary":{"ok":0,"warn":0,"fail":0,"skip":0},"groups":[]}`; err != nil || string(b) != want {
 		t.Errorf("%s, %v, want %s", b, err, want)
+	}
+}
+
+// The node of a cluster is asked where it is, and nowhere else.
+func TestDoctorOfACluster(t *testing.T) {
+	t.Parallel()
+	te := inspectEnv(t)
+	te.vars["KUBECONFIG"] = filepath.Join(te.dir, "none")
+	for args, want := range map[string]int{"--offline": 2, "--group peers": 2} {
+		code := te.mesh(t, append([]string{"doctor", "--context", "nowhere", "--kubeconfig", te.vars["KUBECONFIG"]}, strings.Fields(args)...)...)
+		if code != want || te.stdout.Len() > 0 {
+			t.Errorf("mesh doctor %s: exit code %d, want %d\n%s%s", args, code, want, te.stdout.String(), te.stderr.String())
+		}
 	}
 }
