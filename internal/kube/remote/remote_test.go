@@ -646,3 +646,7 @@ func TestCloses(t *testing.T) {
 		}
 	}
 }
+
+func asForbidden(err error) (*remote.ForbiddenError, bool) {
+	return errors.AsType[*remote.ForbiddenError](err)
+}

@@ -210,6 +210,12 @@ func (n *network) serveKubelet(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.forwards++
 	p.mu.Unlock()
+	ServeForward(w, r, p)
+}
+
+// ServeForward answers the request for a port-forward into a pod as a kubelet does, which takes SPDY. It is for tests that
+// stand in for an API server themselves; of the pod nothing but its ports is used.
+func ServeForward(w http.ResponseWriter, r *http.Request, p *StandIn) {
 	portforward.ServePortForward(w, r, forwarder{p}, p.Name, "", nil, idleForward, makeStream, portforward.SupportedProtocols)
 }
 
