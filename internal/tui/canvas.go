@@ -103,6 +103,31 @@ func (c *canvas) glyph(x, y int, text string, t tone, r role) {
 	}
 }
 
+// mend makes spaces of halves of wide characters, which are left where something was drawn over the other half.
+func (c *canvas) mend() {
+	for y := range c.height {
+		row := c.row(y)
+		for x := 0; x < len(row); {
+			switch text := row[x].text; {
+			case text == "":
+				row[x].text = " "
+				x++
+			case len(text) == 1:
+				x++
+			default:
+				w := max(ansi.StringWidth(text), 1)
+				for covered := 1; covered < w; covered++ {
+					if x+covered >= len(row) || row[x+covered].text != "" {
+						row[x].text = " "
+						w = 1
+					}
+				}
+				x += w
+			}
+		}
+	}
+}
+
 // text draws s from x on, cut off at limit columns, and returns how many it took. Control characters and
 // what could steer a terminal become a question mark: text comes from other nodes.
 func (c *canvas) text(x, y, limit int, s string, t tone) int {
@@ -114,19 +139,19 @@ func (c *canvas) text(x, y, limit int, s string, t tone) int {
 		return n
 	}
 	used := 0
-	g := uniseg.NewGraphemes(s)
+	g := uniseg.NewGraphemes(visible(s))
 	for g.Next() {
-		cluster := visible(g.Str())
+		cluster := g.Str()
 		w := ansi.StringWidth(cluster)
 		if w == 0 {
 			continue
 		}
-		if used+w > limit {
+		if used+w > limit || x+used+w > c.width {
 			break
 		}
 		c.put(x+used, y, cluster, t)
-		if w == 2 {
-			c.put(x+used+1, y, "", t)
+		for covered := 1; covered < w; covered++ {
+			*c.at(x+used+covered, y) = cell{"", t, asText}
 		}
 		used += w
 	}

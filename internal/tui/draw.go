@@ -38,6 +38,7 @@ func (m *model) draw() *canvas {
 	if m.help {
 		m.drawHelp(c.part(body))
 	}
+	c.mend()
 	return c
 }
 

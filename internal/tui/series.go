@@ -66,31 +66,38 @@ func (s *series) at(sec int64) float64 {
 }
 
 // samples returns n values that cover span seconds up to now, the newest last, each the highest of its part;
-// NaN: no data. The parts lie on multiples of their length, so that the picture moves by whole columns.
+// NaN: no data. The parts lie on multiples of their length, so that the picture moves by whole columns. A part of
+// less than a second is the second it lies in.
 func (s *series) samples(now time.Time, span, n int) []float64 {
 	out := make([]float64, max(n, 0))
-	if span <= 0 || n <= 0 {
+	if span <= 0 {
 		return out
 	}
+	length, parts, end := int64(span), int64(n), now.Unix()
 	for i := range out {
-		out[i] = math.NaN()
-	}
-	part := func(sec int64) int64 { // rounds down
-		v := sec * int64(n)
-		return (v - (v%int64(span)+int64(span))%int64(span)) / int64(span)
-	}
-	current := part(now.Unix())
-	for sec := now.Unix() - int64(min(span+span/n, historySeconds)); sec <= now.Unix(); sec++ {
-		i := int(part(sec)-current) + n - 1
-		v := s.at(sec)
-		if i < 0 || math.IsNaN(v) {
-			continue
+		part := floorDiv(end*parts, length) - parts + 1 + int64(i)
+		from, to := -floorDiv(-part*length, parts), -floorDiv(-(part+1)*length, parts)-1 // whole seconds that begin in it
+		if to < from {
+			from = floorDiv(part*length, parts)
+			to = from
 		}
-		if math.IsNaN(out[i]) || v > out[i] {
-			out[i] = v
+		out[i] = math.NaN()
+		for sec := from; sec <= min(to, end); sec++ {
+			if v := s.at(sec); math.IsNaN(out[i]) || v > out[i] {
+				out[i] = v
+			}
 		}
 	}
 	return out
+}
+
+// floorDiv divides by a positive number and rounds down, also below zero.
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
 }
 
 // percentiles returns the values below which half and 95 in 100 of the known seconds lie; false: none is known.
