@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -150,7 +149,7 @@ func (e *env) unicode() bool {
 			return strings.Contains(v, "UTF-8") || strings.Contains(v, "UTF8")
 		}
 	}
-	return runtime.GOOS == "windows" && e.getenv("WT_SESSION") != "" // Windows Terminal; there are no locales there
+	return false
 }
 
 // openRecording makes a source of a file and refuses one that is no recording while there is no screen yet that
