@@ -310,6 +310,13 @@ func serveFakeAt(t *testing.T, node *fakeNode, listen string) (dataDir string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
+	serveFakeIn(t, node, dir, listen)
+	return dir
+}
+
+// serveFakeIn is serveFakeAt with a data directory that is there.
+func serveFakeIn(t *testing.T, node *fakeNode, dir, listen string) {
+	t.Helper()
 	s, err := admin.New(admin.Config{HTTPAddress: "127.0.0.1", DataDir: dir, APIListen: listen, Registry: prometheus.NewRegistry(),
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Debug: admin.Debug{Config: func() []admin.ConfigValue {
@@ -333,5 +340,4 @@ func serveFakeAt(t *testing.T, node *fakeNode, listen string) (dataDir string) {
 			t.Error(err)
 		}
 	})
-	return dir
 }

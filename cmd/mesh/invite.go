@@ -36,7 +36,7 @@ func newInviteCmd(e *env) *cobra.Command {
 	create := &cobra.Command{
 		Use:         "create",
 		Short:       "Make an invitation",
-		Example:     "  mesh invite create --zone west\n  mesh invite create --for 3d4017...4660c --ttl 168h",
+		Example:     "  mesh invite create --zone west\n  mesh invite create --for 3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c --ttl 168h",
 		Annotations: map[string]string{annotationExits: "0 2 3 5 6"},
 	}
 	create.RunE = inviteFlags(e, create)
