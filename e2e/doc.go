@@ -9,6 +9,7 @@
 //	go test ./e2e                              all of it, about eight minutes
 //	go test ./e2e -run TestKube                what needs API servers, about four
 //	go test ./e2e -run 'TestJoin|TestRemove'   nodes that join and leave, about two
+//	go test ./e2e -run TestTUI                 the screen in a real terminal, about one (needs tmux)
 //	go test ./e2e -run TestKill -seed 7        one story again, with the seed that a failure printed
 //	go test ./e2e -run '^$' -bench .           the figures that need whole nodes
 //
