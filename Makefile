@@ -35,8 +35,10 @@ demo: build ## build, then three nodes on this machine tell their story
 	bin/mesh demo
 
 .PHONY: build
-build: ## build bin/mesh, static, for this machine (GOOS and GOARCH choose another)
+build: ## build bin/mesh, static, for this machine (GOOS and GOARCH choose another), and its names as kubectl's plugin
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/mesh ./cmd/mesh
+	@ln -sf mesh bin/kubectl-mesh
+	@ln -sf mesh bin/kubectl_complete-mesh
 
 .PHONY: test
 test: unit fuzz-short interop image-test ## run every test, each fuzz target for a moment, the interop program, the image

@@ -127,6 +127,7 @@ func TestPlugin(t *testing.T) {
 		{"the plain name", (*plugin).plain},
 		{"the flags of kubectl", (*plugin).flags},
 		{"rights", (*plugin).rights},
+		{"roles as they are documented", (*plugin).documented},
 		{"proxy", (*plugin).proxied},
 		{"nowhere", (*plugin).nowhere},
 		{"the machine is away", (*plugin).away},
@@ -409,6 +410,24 @@ func (p *plugin) rights() {
 	p.cannot(pluginStranger, can)
 	p.is(p.as(pluginStranger, "peers", "-A"), 6, "kubectl auth can-i list meshpeers.dcp.hiro.io -A")
 	p.is(p.as(pluginOperator, "peers", "-A"), 6, "in all namespaces")
+}
+
+// documented runs the commands that docs/kubectl.md gives for making roles.
+func (p *plugin) documented() {
+	text, err := os.ReadFile("../docs/kubectl.md")
+	must(p.t, err)
+	made := 0
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "kubectl create role ") {
+			continue
+		}
+		made++
+		words := strings.Fields(strings.ReplaceAll(line, "mesh-system", p.ns))
+		p.is(p.run(p.command(p.server.Kubeconfig(p.t), words[0], append(words[1:], "--dry-run=server", "-o", "name")...)), 0, "role.rbac.authorization.k8s.io/")
+	}
+	if made == 0 {
+		p.t.Error("there are none")
+	}
 }
 
 // cannot runs the command that a refusal named, as whoever was refused.
