@@ -82,9 +82,9 @@ func watchFor(t *testing.T, source Source, recorded bool, span time.Duration, ea
 func TestBackOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		got := watchFor(t, &flaky{attempts: []int{0, 0, 0, 0, 0, 0, 2, 0}}, false, 2*time.Minute, nil)
+		got := watchFor(t, &flaky{attempts: []int{0, 0, 0, 0, 0, 0, 1, 0}}, false, 2*time.Minute, nil)
 		want := []string{"0s attempt 1", "0s lost, again in 1s", "1s attempt 2", "1s lost, again in 2s", "3s attempt 3", "3s lost, again in 4s", "7s attempt 4",
-			"7s lost, again in 8s", "15s attempt 5", "15s lost, again in 15s", "30s attempt 6", "30s lost, again in 15s", "45s attempt 7", "45s 2 frames", "45s lost, again in 1s",
+			"7s lost, again in 8s", "15s attempt 5", "15s lost, again in 15s", "30s attempt 6", "30s lost, again in 15s", "45s attempt 7", "45s 1 frames", "45s lost, again in 1s",
 			"46s attempt 1", "46s lost, again in 2s", "48s attempt 2"}
 		if !slices.Equal(got, want) {
 			t.Errorf("the watcher says\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
