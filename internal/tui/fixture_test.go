@@ -358,7 +358,7 @@ func tellOverview() []mesh.Frame {
 		status := sampleStatus(now)
 		quiet := *status
 		quiet.UptimeSeconds = 0 // it follows from the frame's time
-		turn := changed("status", quiet) || now.Equal(sampleNow)
+		turn := changed("status", quiet) || now.Equal(labCloses) || now.Equal(sampleNow)
 		if turn {
 			f.Status = status
 		}
