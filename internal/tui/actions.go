@@ -401,10 +401,15 @@ func (m *model) check(focus place) tea.Cmd {
 	var next tea.Cmd
 	var failure error // written before results is closed
 	next = func() tea.Msg {
-		if r, open := <-results; open {
-			return checksCame{number, r, next}
+		select {
+		case <-ctx.Done():
+			return checksEnded{number, ctx.Err()}
+		case r, open := <-results:
+			if open {
+				return checksCame{number, r, next}
+			}
+			return checksEnded{number, failure}
 		}
-		return checksEnded{number, failure}
 	}
 	run := m.guard(func() tea.Msg {
 		defer close(results)

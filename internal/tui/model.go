@@ -83,12 +83,11 @@ type doctorRun struct {
 // model is the whole screen: what is known, what is looked at, and the screen as it was drawn last. Its Update does
 // no I/O and reads no clock but that of Config.
 type model struct {
-	cfg   Config
-	ctx   context.Context // of what is asked from the source
-	watch *watcher
-	copy  func(string) tea.Cmd // puts a text into the clipboard; nil: there is none
-	// commands counts what runs beside the screen, so that Run can wait for it.
-	commands *sync.WaitGroup
+	cfg      Config
+	ctx      context.Context // of what is asked from the source
+	watch    *watcher
+	copy     func(string) tea.Cmd // puts a text into the clipboard; nil: there is none
+	commands *commands
 
 	theme         theme
 	width, height int
@@ -150,7 +149,7 @@ type model struct {
 
 // newModel makes the screen before anything is known.
 func newModel(ctx context.Context, cfg Config, w *watcher) *model {
-	m := &model{cfg: cfg, ctx: ctx, watch: w, theme: chooseTheme(cfg), live: newState(), follow: true, commands: &sync.WaitGroup{},
+	m := &model{cfg: cfg, ctx: ctx, watch: w, theme: chooseTheme(cfg), live: newState(), follow: true, commands: &commands{},
 		hasFocus: map[viewID]place{}, stale: true}
 	m.shown = m.live
 	m.peers.id = func(p *peer) string { return p.PublicKey }
@@ -178,11 +177,38 @@ func (m *model) tick() tea.Cmd {
 	})
 }
 
+// commands counts what runs beside the screen, so that Run can wait for it. Its methods are safe for concurrent use.
+type commands struct {
+	mu      sync.Mutex
+	over    bool
+	running sync.WaitGroup
+}
+
+// begin counts one more; false: it is too late to begin.
+func (c *commands) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.over {
+		c.running.Add(1)
+	}
+	return !c.over
+}
+
+// end lets none begin any more and waits for those that run.
+func (c *commands) end() {
+	c.mu.Lock()
+	c.over = true
+	c.mu.Unlock()
+	c.running.Wait()
+}
+
 // guard turns a panic of a command into a message, so that the terminal is restored before it is told.
 func (m *model) guard(cmd tea.Cmd) tea.Cmd {
 	return func() (msg tea.Msg) {
-		m.commands.Add(1)
-		defer m.commands.Done()
+		if !m.commands.begin() {
+			return nil
+		}
+		defer m.commands.running.Done()
 		defer func() {
 			if p := recover(); p != nil {
 				msg = crashed{p, debug.Stack()}
