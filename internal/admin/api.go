@@ -94,6 +94,16 @@ type api struct {
 	hub       *hub
 	ending    <-chan struct{} // closed when the server is to stop
 	doctors   chan struct{}   // one token for each run of the checks
+	// open is whether everybody may ask: then hashes of the content of Secrets are kept back.
+	open bool
+}
+
+// told is what is said of an object.
+func (a *api) told(r mesh.Resource) mesh.Resource {
+	if a.open {
+		return withoutHash(r)
+	}
+	return r
 }
 
 // handler adds the API to the public endpoints. Only on the socket, which is this user's, may Secrets leave.
@@ -191,6 +201,9 @@ func (a *api) resources(r *http.Request, node Inspector) (any, error) {
 	if len(items) == limit {
 		list.Next = items[limit-1].Object
 	}
+	for i, r := range items {
+		items[i] = a.told(r)
+	}
 	return list, nil
 }
 
@@ -203,7 +216,7 @@ func (a *api) resource(r *http.Request, node Inspector) (any, error) {
 	if err == nil && !ok {
 		err = notFound(key)
 	}
-	return newDocument("Resource", res), err
+	return newDocument("Resource", a.told(res)), err
 }
 
 func notFound(key mesh.ObjectKey) *Error {

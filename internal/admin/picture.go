@@ -179,6 +179,7 @@ func (t *touched) take(c replica.Changes) {
 		delete(set, key)
 	}
 	for _, r := range c.Items {
+		r = withoutHash(r) // a stream is written down and handed on, and the health port may tell it to everybody
 		if old, there := set[r.Object]; !there || !reflect.DeepEqual(old, r) {
 			touch(r.Object)
 			set[r.Object] = r

@@ -11,10 +11,12 @@ const (
 
 // readOnly adds to the public endpoints what may be told to everybody who reaches the health port: how the node, its
 // peers, logs and objects are doing, by name, but no content, nothing about this machine, and no way to change or start
-// anything.
+// anything. Of Secrets not even the hash of their content: whoever has it can check guesses.
 func (a *api) readOnly(public http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	a.describe(mux)
+	everybody := *a
+	everybody.open = true
+	everybody.describe(mux)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, &Error{Code: CodeForbidden, Message: "this is not told on the health port",
 			Cause: "api.proxy opens it for looking at the state alone; content, and what changes something, is for the API socket and loopback"})

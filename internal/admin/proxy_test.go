@@ -1,12 +1,14 @@
 package admin_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
 
 	"dcp.hiro.io/mesh/internal/admin"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/replica"
 )
 
 // The health port tells the state when it is asked to, by name, and nothing else; without that it knows no API.
@@ -48,5 +50,50 @@ func TestHealthPortTellsTheState(t *testing.T) {
 	}
 	if err := client(t, base(closed)).Frames(t.Context(), func(mesh.Frame) {}); err == nil || code(err) != "" && !isUnreachable(err) {
 		t.Errorf("the stream without api.proxy: %v", err)
+	}
+}
+
+// holdsSecret is a node that holds one Secret.
+type holdsSecret struct{ *fakeNode }
+
+// secretHash lets whoever knows it check guesses of what the Secret holds.
+const secretHash = "f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2"
+
+var heldSecret = mesh.Resource{Object: secretKey.String(), Owner: "east", State: "Live", Content: secretHash}
+
+func (holdsSecret) Resources(context.Context, mesh.ObjectKey, int) ([]mesh.Resource, error) {
+	return []mesh.Resource{heldSecret}, nil
+}
+
+func (holdsSecret) Resource(context.Context, mesh.ObjectKey) (mesh.Resource, bool, error) {
+	return heldSecret, true, nil
+}
+
+func (holdsSecret) Trace(context.Context, mesh.ObjectKey) (mesh.Trace, error) {
+	return mesh.Trace{Resource: heldSecret}, nil
+}
+
+func (holdsSecret) Changes(context.Context, replica.Cursor, int) (replica.Changes, error) {
+	return replica.Changes{Items: []mesh.Resource{heldSecret}}, nil
+}
+
+// Neither the health port nor a stream, which people write down and hand on, tells the hash of a Secret's content.
+func TestHashesOfSecretsStayInside(t *testing.T) {
+	s, _ := serve(t, holdsSecret{newFakeNode(t)}, func(c *admin.Config) { c.Proxy = true })
+	at, _ := s.HTTPAddr()
+	open, socket := "http://"+at.String(), "unix:"+s.Socket()
+	for _, path := range []string{"resources", "resources/Secret/default/token", "trace/Secret/default/token"} {
+		if status, body := get(t, open+"/api/v1/"+path); status != http.StatusOK || !strings.Contains(body, secretKey.String()) || strings.Contains(body, secretHash) {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	if r, err := client(t, socket).Resource(t.Context(), secretKey); err != nil || r.Content != secretHash {
+		t.Errorf("on the socket: %+v, %v, want the hash", r, err)
+	}
+	for _, from := range []string{open, socket} {
+		of := until(t, frames(t, from), func(f mesh.Frame) bool { return f.Resources != nil && len(f.Resources.Items) > 0 })
+		if r := of.Resources.Items[0]; r.Object != secretKey.String() || r.Content != "" {
+			t.Errorf("the stream of %s tells %+v", from, r)
+		}
 	}
 }

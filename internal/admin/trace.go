@@ -19,6 +19,7 @@ func (a *api) trace(r *http.Request, node Inspector) (any, error) {
 	if t.Steps == nil {
 		t.Steps = []mesh.TraceStep{}
 	}
+	t.Resource = a.told(t.Resource)
 	return newDocument("Trace", t), err
 }
 
