@@ -199,6 +199,7 @@ func (h *hub) begin() {
 		}
 		if b.messages == nil {
 			b = h.encode(h.picture.whole(h.notices))
+			b.size = 0 // it is not counted, when it is taken neither
 		}
 		w.begun = true
 		w.queue <- b // it is new: there is room
