@@ -194,8 +194,8 @@ func (c *commands) begin() bool {
 	return !c.over
 }
 
-// end lets none begin any more and waits for those that run.
-func (c *commands) end() {
+// Wait lets none begin any more and waits for those that run.
+func (c *commands) Wait() {
 	c.mu.Lock()
 	c.over = true
 	c.mu.Unlock()

@@ -141,7 +141,7 @@ func Run(ctx context.Context, cfg Config) error {
 	_, err := tea.NewProgram(m, options...).Run()
 	cancel()
 	watching.Wait()
-	m.commands.end()
+	m.commands.Wait()
 	switch {
 	case m.crash != nil:
 		crash := &CrashError{Panicked: m.crash.panicked}
