@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -79,7 +80,7 @@ func (n *Node) TryPeers(ctx context.Context) (ways []Way, left int, err error) {
 	}
 	var wg sync.WaitGroup
 	for i := range ways {
-		wg.Go(func() { p.try(ctx, &ways[i]) })
+		wg.Go(func() { p.try(ctx, &ways[i], nil) })
 	}
 	wg.Wait()
 	return ways, max(left, 0), nil
@@ -125,8 +126,8 @@ func (n *Node) newProber() (*prober, error) {
 
 func (p *prober) close() { _ = p.host.Close() } // what is wrong with it harms nobody any more
 
-// try resolves an endpoint and dials its addresses.
-func (p *prober) try(ctx context.Context, w *Way) {
+// try resolves an endpoint and dials those of its addresses that are allowed; nil: all.
+func (p *prober) try(ctx context.Context, w *Way, allowed func(netip.Addr) bool) {
 	id, err := peerIDOf(w.Peer)
 	if err != nil {
 		w.QUIC, w.TCP, w.Cause = ReachOther, ReachOther, err.Error()
@@ -137,6 +138,13 @@ func (p *prober) try(ctx context.Context, w *Way) {
 	cancel()
 	if err != nil {
 		w.Resolve = (&endpointTry{resolve: err}).cause()
+		return
+	}
+	if allowed != nil {
+		found = slices.DeleteFunc(found, func(at netip.AddrPort) bool { return !allowed(at.Addr()) })
+	}
+	if len(found) == 0 {
+		w.QUIC, w.TCP, w.Cause = ReachOther, ReachOther, "it is no address to dial from here"
 		return
 	}
 	var mu sync.Mutex

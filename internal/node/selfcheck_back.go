@@ -1,9 +1,9 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -17,7 +17,9 @@ import (
 
 // The dialback protocol answers one question: do you reach me? A member asks over an open connection and names nothing;
 // the other dials the endpoints at which it knows the asker, from sockets of its own, demanding the asker's key, and says
-// how each went. So nobody can have a node dial for them what it wouldn't dial by itself.
+// how each went. So nobody can have a node dial for them what it wouldn't dial by itself. The asker chooses what it says
+// about itself, though, and must not look around here by that: what it tells leads neither to this machine nor to its link,
+// and only where the asker is seen to be, or where an operator says that it is, is it told more than whether it answered.
 
 const (
 	maxBackTries  = 4                // endpoints of the asker that are dialled
@@ -56,15 +58,17 @@ type backDesk struct {
 	room chan struct{} // one token per asker that is served
 	now  func() time.Time
 
-	mu   sync.Mutex
-	last map[keys.Public]time.Time // of the askers' last questions, as long as they count
+	mu     sync.Mutex
+	last   map[keys.Public]time.Time // of the askers' last questions, as long as they count
+	served map[keys.Public]bool      // who is just being served
 }
 
 func newBackDesk(n mesh.NetworkID) *backDesk {
-	return &backDesk{id: protocolOf(n, "dialback"), room: make(chan struct{}, backAtOnce), now: time.Now, last: map[keys.Public]time.Time{}}
+	return &backDesk{id: protocolOf(n, "dialback"), room: make(chan struct{}, backAtOnce), now: time.Now,
+		last: map[keys.Public]time.Time{}, served: map[keys.Public]bool{}}
 }
 
-// admit reports whether a question may be answered now.
+// admit reports whether a question may be answered now: one of each asker at a time. Then done has to follow.
 func (d *backDesk) admit(k keys.Public) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -74,16 +78,24 @@ func (d *backDesk) admit(k keys.Public) bool {
 			delete(d.last, k)
 		}
 	}
-	if _, soon := d.last[k]; soon {
+	if _, soon := d.last[k]; soon || d.served[k] {
 		return false
 	}
 	select {
 	case d.room <- struct{}{}:
-		d.last[k] = now
+		d.last[k], d.served[k] = now, true
 		return true
 	default:
 		return false
 	}
+}
+
+// done ends what admit let in.
+func (d *backDesk) done(k keys.Public) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.served, k)
+	<-d.room
 }
 
 // answerDialBack serves the protocol to members.
@@ -103,7 +115,7 @@ func (n *Node) answerDialBack(s network.Stream) {
 		return
 	}
 	served := n.start(func(ctx context.Context) {
-		defer func() { <-n.back.room }()
+		defer n.back.done(key)
 		stop := context.AfterFunc(ctx, func() { _ = s.ResetWithError(codeStopped) })
 		defer stop()
 		if err := n.dialBack(ctx, s, p); err != nil {
@@ -114,7 +126,7 @@ func (n *Node) answerDialBack(s network.Stream) {
 		_ = s.Close()
 	})
 	if !served {
-		<-n.back.room
+		n.back.done(key)
 		_ = s.ResetWithError(codeStopped)
 	}
 }
@@ -140,28 +152,57 @@ func (n *Node) dialBack(ctx context.Context, s network.Stream, p *peerEntry) err
 		return err
 	}
 	defer prober.close()
+	from, _ := addrPortOf(s.Conn().RemoteMultiaddr())
+	tried := make([]BackTry, len(ways))
 	var wg sync.WaitGroup
 	for i := range ways {
-		wg.Go(func() { prober.try(ctx, &ways[i]) })
+		wg.Go(func() {
+			at := backWay{asker: from.Addr().Unmap(), configured: ways[i].Configured, loopback: n.book.loopback}
+			prober.try(ctx, &ways[i], at.allows)
+			tried[i] = BackTry{ways[i].At, at.tell(ways[i].QUIC), at.tell(ways[i].TCP)}
+		})
 	}
 	wg.Wait()
-	var tried []BackTry
-	for _, w := range ways {
-		tried = append(tried, BackTry{w.At, cmp.Or(w.QUIC, ReachOther), cmp.Or(w.TCP, ReachOther)})
-	}
 	_, err = s.Write(encodeDialedBack(tried))
 	return err
+}
+
+// backWay is what may be dialled behind one endpoint of an asker, and told about it.
+type backWay struct {
+	asker                netip.Addr // from where its link comes
+	configured, loopback bool       // an operator wrote the endpoint; all nodes are on this machine
+	away                 bool       // the endpoint stands for another address than the asker's
+}
+
+// allows reports whether an address may be dialled.
+func (w *backWay) allows(ip netip.Addr) bool {
+	if ip == w.asker || w.configured {
+		return true
+	}
+	w.away = true
+	if ip.IsLoopback() {
+		return w.loopback
+	}
+	return !ip.IsUnspecified() && !ip.IsLinkLocalUnicast() && !ip.IsMulticast()
+}
+
+// tell is what the asker is told of how it went.
+func (w *backWay) tell(r Reach) Reach {
+	if r == "" || w.away && r != ReachAnswered {
+		return ReachOther
+	}
+	return r
 }
 
 // waysBack lists at which endpoints an asker is known here: those that it tells, then those that are configured.
 func (n *Node) waysBack(p *peerEntry) (out []Way) {
 	told := n.book.toldBy(p.key)
 	p.mu.Lock()
-	told = append(told, p.endpoints...)
+	configured := slices.Clone(p.endpoints)
 	p.mu.Unlock()
-	for _, at := range told {
+	for _, at := range append(told, configured...) {
 		if len(out) < maxBackTries && !slices.ContainsFunc(out, func(w Way) bool { return w.At == at }) {
-			out = append(out, Way{Peer: p.key, At: at})
+			out = append(out, Way{Peer: p.key, At: at, Configured: slices.Contains(configured, at)})
 		}
 	}
 	return out
@@ -176,7 +217,7 @@ func (b *book) toldBy(k keys.Public) (out []string) {
 		return nil
 	}
 	if len(c.record.endpoints) > 0 {
-		return slices.Clone(c.record.endpoints)
+		return slices.DeleteFunc(slices.Clone(c.record.endpoints), func(at string) bool { return isLocal(at) && !b.loopback })
 	}
 	for _, w := range b.ranked(c, nil) {
 		if w.from == fromMember {

@@ -134,6 +134,59 @@ func TestDialBackOutOfReach(t *testing.T) {
 	}
 }
 
+// Who is dialled back chooses the endpoints, and must not have others look around on their machines and networks.
+func TestDialBackLooksNowhereElse(t *testing.T) {
+	t.Parallel()
+	asker := netip.MustParseAddr("203.0.113.7")
+	for _, c := range []struct {
+		ip      string
+		way     backWay
+		allowed bool
+		told    Reach // of a connection that was refused
+	}{
+		{"203.0.113.7", backWay{}, true, ReachRefused},
+		{"10.0.0.5", backWay{}, true, ReachOther},
+		{"10.0.0.5", backWay{configured: true}, true, ReachRefused},
+		{"127.0.0.1", backWay{}, false, ReachOther},
+		{"::1", backWay{}, false, ReachOther},
+		{"127.0.0.2", backWay{loopback: true}, true, ReachOther},
+		{"0.0.0.0", backWay{loopback: true}, false, ReachOther},
+		{"169.254.169.254", backWay{}, false, ReachOther},
+		{"fe80::1%eth0", backWay{}, false, ReachOther},
+		{"ff02::1", backWay{}, false, ReachOther},
+		{"127.0.0.1", backWay{configured: true}, true, ReachRefused},
+	} {
+		w := c.way
+		w.asker = asker
+		if got := w.allows(netip.MustParseAddr(c.ip)); got != c.allowed {
+			t.Errorf("%+v: %s is allowed: %t", c.way, c.ip, got)
+		}
+		if got := w.tell(ReachRefused); got != c.told {
+			t.Errorf("%+v: refused at %s is told as %s, want %s", c.way, c.ip, got, c.told)
+		}
+		if got := w.tell(ReachAnswered); got != ReachAnswered {
+			t.Errorf("%+v: an answer at %s is told as %s", c.way, c.ip, got)
+		}
+	}
+	key := testKey(7)
+	r, err := sealRecord(key, 1, []string{"127.0.0.1:6443", "192.0.2.1:9102", "localhost:22"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBook(time.Now, false, nil)
+	b.byKey[key.Public()] = &contact{key: key.Public(), record: r}
+	if got := b.toldBy(key.Public()); len(got) != 1 || got[0] != "192.0.2.1:9102" {
+		t.Errorf("a record tells to dial %v, want no address of this machine", got)
+	}
+	p := &prober{room: make(chan struct{}, 1), find: func(context.Context, string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr("::ffff:127.0.0.1")}, nil
+	}}
+	way, name := backWay{asker: asker}, Way{Peer: key.Public(), At: "evil.example:6443"}
+	if p.try(t.Context(), &name, way.allows); name.QUIC != ReachOther || name.TCP != ReachOther {
+		t.Errorf("a name that stands for this machine: %+v", name)
+	}
+}
+
 // Nobody but members is served, a question that is none is refused, and so is an answer that is none.
 func TestDialBackRefusals(t *testing.T) {
 	t.Parallel()
@@ -191,12 +244,16 @@ func TestBackDesk(t *testing.T) {
 	if !d.admit(key(1)) || d.admit(key(1)) || !d.admit(key(2)) || d.admit(key(3)) {
 		t.Error("want two at once, and none twice")
 	}
-	<-d.room
+	d.done(key(2))
 	if d.admit(key(1)) || !d.admit(key(3)) {
 		t.Error("want another one, and not the first again so soon")
 	}
-	<-d.room
-	if now = now.Add(backEvery); !d.admit(key(1)) || len(d.last) != 1 {
+	d.done(key(3))
+	if now = now.Add(backEvery); d.admit(key(1)) {
+		t.Error("want nobody twice at the same time, who would take the places of the others")
+	}
+	d.done(key(1))
+	if !d.admit(key(1)) || len(d.last) != 1 || len(d.served) != 1 {
 		t.Errorf("want the first again, and the others forgotten: %v", d.last)
 	}
 }
