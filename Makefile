@@ -94,6 +94,10 @@ check: build ## build, gofmt, vet, staticcheck, govulncheck, tidy go.mod, genera
 	@tools/tidy.sh
 	@tools/generated.sh
 
+.PHONY: generate
+generate: ## write what is generated: docs/cli, docs/schema, man, completions, the pages of errors, checks, keys and configuration
+	$(GO) generate ./...
+
 .PHONY: bench
 bench: kubernetes-tools ## run the benchmarks, then compare with the budgets; BENCH=pattern chooses some, BENCHTIME=5s measures longer
 	$(GO) test -vet=off -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 60m ./... | $(GO) run ./bench

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
@@ -27,6 +29,7 @@ const (
 	endless                    // it goes on until Ctrl-C
 	starts                     // it starts a node, which is stopped when it answers
 	joins                      // it takes a token of a node that runs
+	draws                      // it fills a terminal until q is pressed
 	parsed                     // it is only looked at: TestExamplesAreAccepted does
 )
 
@@ -35,7 +38,12 @@ var unusualExamples = map[string]struct {
 	kind exampleKind
 	why  string
 }{
-	"mesh peers --state NotReady,Unavailable --watch":               {endless, ""},
+	"mesh peers --state NotReady,Unavailable --watch": {endless, ""},
+	"mesh peers -w -o wide":                           {endless, ""},
+	"mesh tui":                                        {draws, ""},
+	"mesh tui --plain":                                {endless, ""},
+	"mesh tui --view peers --node unix:east/.mesh/api.sock":         {draws, ""},
+	"mesh tui --replay recorded.sse":                                {draws, ""},
 	"mesh run --zone east --invite":                                 {starts, ""},
 	"mesh run --zone east --folder manifests --invite":              {starts, ""},
 	"mesh run --zone west --folder west --join-file west.token":     {joins, ""},
@@ -107,6 +115,8 @@ func TestExamplesRun(t *testing.T) {
 				w.runs()
 			case endless:
 				w.endsBySignal(func() bool { return w.out.String() != "" }, exitInterrupted)
+			case draws:
+				w.endsByKey()
 			case starts:
 				w.endsBySignal(w.nodeAnswers, exitOK)
 			case joins:
@@ -145,7 +155,11 @@ func newExampleWorld(t *testing.T, line string, kind exampleKind) *exampleWorld 
 			t.Fatal(err)
 		}
 	}
-	files := map[string]string{"config.yaml": "mesh: {zone: east}\n"}
+	recorded, err := os.ReadFile("../../internal/tui/testdata/overview.sse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{"config.yaml": "mesh: {zone: east}\n", "recorded.sse": string(recorded)}
 	if line != "mesh keygen" && kind == asks {
 		files["private.key"] = testSeed + "\n"
 	}
@@ -157,7 +171,7 @@ func newExampleWorld(t *testing.T, line string, kind exampleKind) *exampleWorld 
 			t.Fatal(err)
 		}
 	}
-	if kind == asks || kind == endless {
+	if kind == asks || kind == endless || kind == draws {
 		node := exampleNode(t)
 		serveFakeIn(t, node, filepath.Join(dir, ".mesh"), "")
 		serveFakeIn(t, node, filepath.Join(dir, "east", ".mesh"), "")
@@ -214,6 +228,38 @@ func (w *exampleWorld) start() {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { _ = syscall.Kill(-w.cmd.Process.Pid, syscall.SIGKILL) }) // gone, where all went well
+}
+
+// endsByKey gives the line a terminal of its own, waits until it is drawn on, and presses q.
+func (w *exampleWorld) endsByKey() {
+	w.t.Helper()
+	person, program := openTerminal(w.t)
+	if err := unix.IoctlSetWinsize(int(program.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.cmd = exec.Command("bash", "-c", w.line)
+	w.cmd.Dir, w.cmd.Env = w.dir, append(w.environ(), "TERM=xterm-256color")
+	w.cmd.Stdin, w.cmd.Stdout, w.cmd.Stderr = program, program, program
+	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := w.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	limit := time.AfterFunc(pollFor, func() { _ = syscall.Kill(-w.cmd.Process.Pid, syscall.SIGKILL) })
+	defer limit.Stop()
+	go func() { // ends when the terminal is closed
+		_, _ = io.Copy(w.out, person)
+	}()
+	for deadline := time.Now().Add(pollFor); !strings.Contains(w.out.String(), "MESH "); time.Sleep(pollInterval) {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("nothing is drawn:\n%q", w.out)
+		}
+	}
+	if _, err := person.WriteString("q"); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.cmd.Wait(); err != nil {
+		w.t.Errorf("%v after q:\n%q", err, w.out)
+	}
 }
 
 func (w *exampleWorld) runs() {

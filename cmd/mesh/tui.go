@@ -38,9 +38,9 @@ func newTUICmd(e *env) *cobra.Command {
 		Use:   "tui",
 		Short: "Watch a node live on the whole screen",
 		Example: "  mesh tui\n" +
-			"  mesh tui --view peers --node http://HOST:3000\n" +
+			"  mesh tui --view peers --node unix:east/.mesh/api.sock\n" +
 			"  mesh tui --plain                  lines that are appended, for screen readers and dumb terminals\n" +
-			"  mesh tui --replay FILE            play what was recorded of /api/v1/events",
+			"  mesh tui --replay recorded.sse    play what was recorded of /api/v1/events",
 		Long: "It only looks: what could be done about something it shows as a command to run. Press ? for the keys, q " +
 			"to quit. Where the locale is not UTF-8 everything is drawn in ASCII; where there is no colour, words and " +
 			"marks say the same. A recording is made with: curl -N --unix-socket .mesh/api.sock " +

@@ -16,3 +16,5 @@
 // The package reads one file and nothing else. It opens no key file and no log; whether a log filter is valid
 // is told to it by a function.
 package config
+
+//go:generate go test -vet=off -count=1 -run ^(TestExampleIsInStep|TestDocumentedTableIsInStep)$ . -update

@@ -6,3 +6,5 @@
 // machine. What needs the configuration, the network or a cluster comes in as a function, so that the
 // same run works inside a node, where everything is at hand, and beside one that does not answer.
 package doctor
+
+//go:generate go test -vet=off -count=1 -run ^(TestChecksPage)$ . -update

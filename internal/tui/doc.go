@@ -5,3 +5,5 @@
 // cells and printed through a theme, which replaces lines and marks by drawn ones where the terminal has
 // them, cell for cell. So one golden file shows the layout of all themes.
 package tui
+
+//go:generate go test -vet=off -count=1 -run ^(TestKeysPage)$ . -update
