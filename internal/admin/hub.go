@@ -36,8 +36,7 @@ type hub struct {
 
 	// Of the goroutine of run.
 	picture picture
-	seq     uint64    // id of the last message
-	looked  time.Time // when the node was looked at last
+	seq     uint64 // id of the last message
 }
 
 // watcher is one reader of the stream.
