@@ -1,17 +1,11 @@
 package tui
 
 import (
-	"context"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	tea "github.com/charmbracelet/bubbletea"
-
-	"dcp.hiro.io/mesh/internal/mesh"
 )
-
-func equalFold(a, b string) bool { return strings.EqualFold(a, b) }
 
 // placedPanes is what is on the screen below the pages.
 func (m *model) placedPanes() []placed { return arrange(m.view, m.width, m.height) }
@@ -225,15 +219,6 @@ func (m *model) openPeer(p *peer) {
 	m.pages = append(m.pages, page{kind: onPeer, key: p.PublicKey, list: &list{}})
 }
 
-// openObject asks for an object and shows it.
-func (m *model) openObject(object string) tea.Cmd {
-	m.pages = append(m.pages, page{kind: onContent, key: object, list: &list{}, object: contentOptions{object: object, loading: true}})
-	return m.guard(func() tea.Msg {
-		content, err := m.cfg.Source.Content(m.ctx, object)
-		return contentCame{object, content, err}
-	})
-}
-
 // back closes the page on top, or clears the filter.
 func (m *model) back() {
 	switch n := len(m.pages); {
@@ -356,7 +341,7 @@ func (m *model) copyText(focus place) tea.Cmd {
 		}
 	case focus == inEvents:
 		if n, found := m.events.current(); found {
-			what, text = "line", dateText(n.Time)+" "+string(n.Kind)+" "+string(n.Zone)+" "+n.Text
+			what, text = "line", dateText(n.Time)+" "+string(n.Kind)+" "+string(n.Zone)+" "+noticeWords(n)
 		}
 	}
 	if text == "" || m.copy == nil {
@@ -383,163 +368,5 @@ func (m *model) nextNamespace() {
 	m.namespace = ""
 	if at+1 < len(all) {
 		m.namespace = all[at+1]
-	}
-}
-
-// check shows the page of the checks and runs them, unless they run.
-func (m *model) check(focus place) tea.Cmd {
-	if focus != onDoctor {
-		m.pages = append(m.pages, page{kind: onDoctor, list: &list{}})
-	}
-	if m.doctor.running {
-		return nil
-	}
-	ctx, cancel := context.WithCancel(m.ctx)
-	number := m.doctor.number + 1
-	m.doctor = doctorRun{number: number, running: true, started: m.cfg.Now(), cancel: cancel}
-	results := make(chan mesh.CheckResult, 16) // closed by the run; while it is full the run waits
-	var next tea.Cmd
-	var failure error // written before results is closed
-	next = func() tea.Msg {
-		select {
-		case <-ctx.Done():
-			return checksEnded{number, ctx.Err()}
-		case r, open := <-results:
-			if open {
-				return checksCame{number, r, next}
-			}
-			return checksEnded{number, failure}
-		}
-	}
-	run := m.guard(func() tea.Msg {
-		defer close(results)
-		failure = m.cfg.Source.Doctor(ctx, func(r mesh.CheckResult) {
-			select {
-			case <-ctx.Done():
-			case results <- r:
-			}
-		})
-		return nil
-	})
-	return tea.Batch(run, m.guard(next))
-}
-
-// stop ends a run of the checks that nobody looks at.
-func (d *doctorRun) stop() {
-	if d.running {
-		d.cancel()
-	}
-}
-
-// askForOperations asks for the newest operations of the selected log while the view of the logs is on the screen,
-// unless they are there; one question at a time.
-func (m *model) askForOperations() tea.Cmd {
-	l, found := m.logs.current()
-	if m.view != viewLog || m.operations.loading || !found {
-		return nil
-	}
-	want := made{only: m.logs.id(l), filter: orNone(l.Height), order: orNone(l.Applied)}
-	if m.operations.asked == want {
-		return nil
-	}
-	if m.operations.log != want.only {
-		m.operations.rows, m.operations.err = nil, nil
-	}
-	m.operations.asked, m.operations.log, m.operations.loading = want, want.only, true
-	zone := l.Zone
-	return m.guard(func() tea.Msg {
-		operations, err := m.cfg.Source.Operations(m.ctx, zone, operationsShown)
-		return operationsCame{want.only, operations, err}
-	})
-}
-
-// edit types into the filter.
-func (m *model) edit(k tea.KeyMsg) tea.Cmd {
-	switch k.Type {
-	case tea.KeyEnter:
-		m.typing, m.filter = false, parseFilter(m.typed)
-	case tea.KeyEsc:
-		m.typing, m.filter = false, filter{}
-	case tea.KeyCtrlC:
-		return tea.Quit
-	case tea.KeyCtrlZ:
-		return tea.Suspend
-	case tea.KeyCtrlU:
-		m.typed = ""
-	case tea.KeyCtrlW:
-		m.typed = m.typed[:strings.LastIndexByte(strings.TrimRight(m.typed, " "), ' ')+1]
-	case tea.KeyBackspace:
-		_, size := utf8.DecodeLastRuneInString(m.typed)
-		m.typed = m.typed[:len(m.typed)-size]
-	case tea.KeyRunes, tea.KeySpace:
-		if !k.Alt && len(m.typed)+len(string(k.Runes)) <= maxFilter {
-			m.typed += visible(string(k.Runes))
-		}
-	}
-	m.refresh()
-	return m.askForOperations()
-}
-
-// activeFilter is what is typed, while it is being typed.
-func (m *model) activeFilter() filter {
-	if m.typing {
-		return parseFilter(m.typed)
-	}
-	return m.filter
-}
-
-// mouse scrolls what is under the pointer and selects what is clicked on.
-func (m *model) mouse(e tea.MouseMsg) tea.Cmd {
-	if m.help || m.typing {
-		return nil
-	}
-	focus, _ := m.focus()
-	over := focus
-	var at placed
-	if len(m.pages) == 0 {
-		for _, p := range m.placedPanes() {
-			if e.X >= p.rect.x && e.X < p.rect.x+p.rect.w && e.Y >= p.rect.y && e.Y < p.rect.y+p.rect.h {
-				over, at = p.pane, p
-			}
-		}
-	}
-	const notch = 3
-	switch {
-	case e.Button == tea.MouseButtonWheelDown:
-		for range notch {
-			m.move(moveDown, over)
-		}
-	case e.Button == tea.MouseButtonWheelUp:
-		for range notch {
-			m.move(moveUp, over)
-		}
-	case e.Button == tea.MouseButtonLeft && e.Action == tea.MouseActionPress && at.pane != 0:
-		m.hasFocus[m.view] = at.pane
-		row := e.Y - at.rect.y - 1
-		if at.bare {
-			row++
-		}
-		switch at.pane {
-		case inPeers:
-			if !at.bare {
-				row-- // the titles
-			}
-			m.click(&m.peers.list, row, func(i int) { m.peers.moveTo(i) })
-		case inResources:
-			m.click(&m.resources.list, row-1, func(i int) { m.resources.moveTo(i) })
-		case inLog:
-			m.click(&m.logs.list, row-1, func(i int) { m.logs.moveTo(i) })
-		case inEvents:
-			m.click(&m.events.list, row, func(i int) { m.events.moveTo(i) })
-			m.follow = m.events.cursor == 0
-		}
-	}
-	return m.askForOperations()
-}
-
-// click selects a row that is seen.
-func (m *model) click(l *list, row int, moveTo func(int)) {
-	if row >= 0 && row < l.page {
-		moveTo(l.top + row)
 	}
 }

@@ -78,7 +78,8 @@ var placeNames = map[place]string{inTopology: "topology", inPeers: "peers", inLa
 type binding struct {
 	keys  []string // as bubbletea names them
 	shown string   // as people read them
-	help  string
+	help  string   // short, for the columns of the help; \n breaks it
+	page  string   // for docs/keys.md, if help is too short for it
 	where place
 	does  action
 	// own says that the key belongs to where, and stands in the help of THIS PANE; others stand in EVERYWHERE.
@@ -89,47 +90,82 @@ type binding struct {
 
 // bindings is the table, in the order of the footer and the help.
 var bindings = []binding{
-	{keys: []string{"tab"}, shown: "Tab", help: "next pane, S-Tab", where: inViews, does: nextPane, footer: "pane", rank: 5},
+	{keys: []string{"tab"}, shown: "Tab", where: inViews, does: nextPane, footer: "pane", rank: 5,
+		help: "next pane, S-Tab", page: "next pane; Shift-Tab: the one before"},
 	{keys: []string{"shift+tab"}, where: inViews, does: previousPane},
-	{keys: []string{"1", "2", "3", "4", "5"}, shown: "1-5", help: "view", where: anywhere, does: toView, footer: "view", rank: 11},
-	{keys: []string{"j", "down"}, shown: "j/k", help: "move, or arrows", where: anywhere, does: moveDown, footer: "move", rank: 3, own: true},
+	{keys: []string{"1", "2", "3", "4", "5"}, shown: "1-5", where: anywhere, does: toView, footer: "view", rank: 11,
+		help: "view", page: "overview, peers, resources, log, events"},
+	{keys: []string{"j", "down"}, shown: "j/k", where: anywhere, does: moveDown, footer: "move", rank: 3, own: true,
+		help: "move, or arrows", page: "move down and up, like the arrow keys"},
 	{keys: []string{"k", "up"}, where: anywhere, does: moveUp, own: true},
-	{keys: []string{"pgdown", "ctrl+f"}, shown: "PgDn", help: "page, PgUp", where: anywhere, does: pageDown, own: true},
+	{keys: []string{"pgdown", "ctrl+f"}, shown: "PgDn", where: anywhere, does: pageDown, own: true,
+		help: "page, PgUp", page: "a page down; PgUp: up"},
 	{keys: []string{"pgup", "ctrl+b"}, where: anywhere, does: pageUp, own: true},
-	{keys: []string{"enter"}, shown: "Enter", help: "open peer", where: peerRows, does: openSelected, own: true, footer: "open", rank: 4},
-	{keys: []string{"enter"}, shown: "Enter", help: "merged YAML", where: inResources, does: openSelected, own: true, footer: "open", rank: 4},
-	{keys: []string{"enter"}, shown: "Enter", help: "open peer/object", where: inEvents, does: openSelected, own: true, footer: "open", rank: 4},
-	{keys: []string{"enter"}, shown: "Enter", help: "open its peer", where: inLog, does: openSelected, own: true, footer: "open", rank: 4},
-	{keys: []string{"esc"}, shown: "Esc", help: "back, clear filter", where: anywhere, does: goBack, footer: "back", rank: 14},
-	{keys: []string{"/"}, shown: "/", help: "filter, Esc clear", where: inViews, does: editFilter, footer: "filter", rank: 6},
-	{keys: []string{"s"}, shown: "s / S", help: "sort / reverse", where: inTables, does: changeSort, own: true, footer: "sort", rank: 7},
+	{keys: []string{"enter"}, shown: "Enter", where: peerRows, does: openSelected, own: true, footer: "open", rank: 4,
+		help: "open peer", page: "everything about the peer: identity, connection, history, events, what to run next"},
+	{keys: []string{"enter"}, shown: "Enter", where: inResources, does: openSelected, own: true, footer: "open", rank: 4,
+		help: "merged YAML", page: "the object as the mesh holds it, as YAML; Secrets redacted"},
+	{keys: []string{"enter"}, shown: "Enter", where: inEvents, does: openSelected, own: true, footer: "open", rank: 4,
+		help: "open peer/object", page: "the peer or the object that the event is about"},
+	{keys: []string{"enter"}, shown: "Enter", where: inLog, does: openSelected, own: true, footer: "open", rank: 4,
+		help: "open its peer"},
+	{keys: []string{"esc"}, shown: "Esc", where: anywhere, does: goBack, footer: "back", rank: 14,
+		help: "back, clear filter", page: "close the page on top, else clear the filter, else back to the overview"},
+	{keys: []string{"/"}, shown: "/", where: inViews, does: editFilter, footer: "filter", rank: 6,
+		help: "filter, Esc clear", page: "write a filter, see below"},
+	{keys: []string{"s"}, shown: "s / S", where: inTables, does: changeSort, own: true, footer: "sort", rank: 7,
+		help: "sort / reverse", page: "sort by the next column / in the other direction"},
 	{keys: []string{"S"}, where: inTables, does: reverseSort, own: true},
-	{keys: []string{"w"}, shown: "w", help: "wide columns", where: inPeers, does: toggleWide, own: true},
-	{keys: []string{"e"}, shown: "e / o", help: "its events /\nits resources", where: peerRows | onPeer, does: showEvents, own: true},
-	{keys: []string{"e"}, shown: "e / o", help: "its events /\nits resources", where: inResources | inLog | inEvents, does: showEvents, own: true},
+	{keys: []string{"w"}, shown: "w", where: inPeers, does: toggleWide, own: true,
+		help: "wide columns", page: "more columns: KEY, TRANSPORT, CLOCK, TX, RX, as far as there is room"},
+	{keys: []string{"e"}, shown: "e / o", where: peerRows | onPeer, does: showEvents, own: true,
+		help: "its events /\nits resources", page: "the events about it / the objects it owns, by a filter"},
+	{keys: []string{"e"}, shown: "e / o", where: inResources | inLog | inEvents, does: showEvents, own: true,
+		help: "its events /\nits resources", page: "the events about it / the objects it owns, by a filter"},
 	{keys: []string{"o"}, where: peerRows | onPeer | inResources | inLog | inEvents, does: showResources, own: true},
-	{keys: []string{"p", " "}, shown: "p", help: "pause, or Space", where: anywhere, does: togglePause, footer: "pause", rank: 8},
-	{keys: []string{"r"}, shown: "r", help: "reconnect now", where: anywhere &^ onDoctor, does: reconnectNow},
-	{keys: []string{"r"}, shown: "r", help: "check again", where: onDoctor, does: runDoctor, own: true, footer: "again", rank: 4},
-	{keys: []string{"m"}, shown: "m", help: "graph or tables", where: inTopology, does: changeMap, own: true, footer: "map", rank: 10},
-	{keys: []string{"c"}, shown: "c", help: "center on it", where: inTopology, does: centerMap, own: true},
-	{keys: []string{"l"}, shown: "l", help: "ops / seconds", where: inLag, does: changeLagUnit, own: true},
-	{keys: []string{"n"}, shown: "n", help: "next namespace", where: inResources, does: changeNamespace, own: true},
-	{keys: []string{"F"}, shown: "F", help: "follow newest", where: inEvents, does: toggleFollow, own: true},
-	{keys: []string{"v"}, shown: "v", help: "verbosity", where: inEvents, does: changeVerbosity, own: true},
-	{keys: []string{"d"}, shown: "d", help: "doctor", where: anywhere &^ onDoctor, does: runDoctor, footer: "doctor", rank: 9},
-	{keys: []string{"t"}, shown: "t", help: "theme", where: anywhere, does: changeTheme, footer: "theme", rank: 13},
-	{keys: []string{"y"}, shown: "y", help: "copy peer id", where: peerRows | onPeer, does: copyID, own: true, footer: "copy", rank: 12},
-	{keys: []string{"y"}, shown: "y", help: "copy name", where: inResources | onContent, does: copyID, own: true, footer: "copy", rank: 12},
-	{keys: []string{"y"}, shown: "y", help: "copy log id", where: inLog, does: copyID, own: true, footer: "copy", rank: 12},
-	{keys: []string{"y"}, shown: "y", help: "copy line", where: inEvents, does: copyID, own: true, footer: "copy", rank: 12},
-	{keys: []string{"g", "home"}, shown: "g / G", help: "top / bottom", where: anywhere, does: moveTop, own: true},
+	{keys: []string{"p", " "}, shown: "p", where: anywhere, does: togglePause, footer: "pause", rank: 8,
+		help: "pause, or Space", page: "pause: the picture stands still while data keeps arriving; also Space"},
+	{keys: []string{"r"}, shown: "r", where: anywhere &^ onDoctor, does: reconnectNow,
+		help: "reconnect now", page: "try to connect now; at the end of a recording play it again"},
+	{keys: []string{"r"}, shown: "r", where: onDoctor, does: runDoctor, own: true, footer: "again", rank: 4,
+		help: "check again"},
+	{keys: []string{"m"}, shown: "m", where: inTopology, does: changeMap, own: true, footer: "map", rank: 10,
+		help: "graph or tables", page: "the links as a graph, a matrix or a list"},
+	{keys: []string{"c"}, shown: "c", where: inTopology, does: centerMap, own: true,
+		help: "center on it", page: "put the selected peer into the middle, or this node again"},
+	{keys: []string{"l"}, shown: "l", where: inLag, does: changeLagUnit, own: true,
+		help: "ops / seconds", page: "lag in operations or in seconds"},
+	{keys: []string{"n"}, shown: "n", where: inResources, does: changeNamespace, own: true,
+		help: "next namespace", page: "the objects of one namespace after the other, then of all"},
+	{keys: []string{"F"}, shown: "F", where: inEvents, does: toggleFollow, own: true,
+		help: "follow newest", page: "stay with the newest event as more come, or not"},
+	{keys: []string{"v"}, shown: "v", where: inEvents, does: changeVerbosity, own: true,
+		help: "verbosity", page: "the least level of events that are shown: info, debug, bad, warn"},
+	{keys: []string{"d"}, shown: "d", where: anywhere &^ onDoctor, does: runDoctor, footer: "doctor", rank: 9,
+		help: "doctor", page: "run the checks of `mesh doctor` on the node"},
+	{keys: []string{"t"}, shown: "t", where: anywhere, does: changeTheme, footer: "theme", rank: 13,
+		help: "theme", page: "dark, light, mono"},
+	{keys: []string{"y"}, shown: "y", where: peerRows | onPeer, does: copyID, own: true, footer: "copy", rank: 12,
+		help: "copy peer id", page: "copy the peer id into the clipboard of the terminal (OSC 52)"},
+	{keys: []string{"y"}, shown: "y", where: inResources | onContent, does: copyID, own: true, footer: "copy", rank: 12,
+		help: "copy name"},
+	{keys: []string{"y"}, shown: "y", where: inLog, does: copyID, own: true, footer: "copy", rank: 12,
+		help: "copy log id"},
+	{keys: []string{"y"}, shown: "y", where: inEvents, does: copyID, own: true, footer: "copy", rank: 12,
+		help: "copy line"},
+	{keys: []string{"g", "home"}, shown: "g / G", where: anywhere, does: moveTop, own: true,
+		help: "top / bottom", page: "to the top / bottom; also Home and End"},
 	{keys: []string{"G", "end"}, where: anywhere, does: moveBottom, own: true},
-	{keys: []string{"x"}, shown: "x", help: "show strangers", where: inPeers, does: toggleHidden, own: true},
-	{keys: []string{"x"}, shown: "x", help: "show tombstones", where: inResources, does: toggleHidden, own: true},
-	{keys: []string{"?"}, shown: "?", help: "help", where: anywhere, does: toggleHelp, footer: "help", rank: 2},
-	{keys: []string{"q", "ctrl+c"}, shown: "q", help: "quit, or Ctrl-C", where: anywhere, does: quit, footer: "quit", rank: 1},
-	{keys: []string{"ctrl+z"}, shown: "Ctrl-Z", help: "suspend", where: anywhere, does: suspend},
+	{keys: []string{"x"}, shown: "x", where: inPeers, does: toggleHidden, own: true,
+		help: "show strangers", page: "show nodes of the local network that nobody admitted"},
+	{keys: []string{"x"}, shown: "x", where: inResources, does: toggleHidden, own: true,
+		help: "show tombstones"},
+	{keys: []string{"?"}, shown: "?", where: anywhere, does: toggleHelp, footer: "help", rank: 2,
+		help: "help", page: "the keys of this pane"},
+	{keys: []string{"q", "ctrl+c"}, shown: "q", where: anywhere, does: quit, footer: "quit", rank: 1,
+		help: "quit, or Ctrl-C", page: "quit; also Ctrl-C"},
+	{keys: []string{"ctrl+z"}, shown: "Ctrl-Z", where: anywhere, does: suspend,
+		help: "suspend", page: "suspend; `fg` brings it back"},
 }
 
 // bindingFor returns what a key does in the focused place, or else in one that is seen; nil: nothing.
@@ -213,7 +249,11 @@ func KeysPage() string {
 		"The screen only looks: where something could be done, it shows the command to run.\n\n" +
 		"## Everywhere\n\n| key | does |\n|---|---|\n")
 	row := func(bs binding) {
-		fmt.Fprintf(&b, "| `%s` | %s |\n", bs.shown, strings.ReplaceAll(bs.help, "\n", " "))
+		text := bs.page
+		if text == "" {
+			text = strings.ReplaceAll(bs.help, "\n", " ")
+		}
+		fmt.Fprintf(&b, "| `%s` | %s |\n", bs.shown, text)
 	}
 	for _, bs := range bindings {
 		if bs.shown != "" && (!bs.own || bs.where == anywhere) {

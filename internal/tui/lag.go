@@ -1,8 +1,10 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -57,10 +59,9 @@ func (m *model) drawLag(c *canvas, p placed, focused bool) {
 	case c.height >= 6:
 		foot = 2
 	}
-	m.lagList.cursor = m.peers.cursor
-	from, to := m.lagList.fit(len(m.peers.rows), c.height-top-foot)
+	rows := m.lagRows(c.height - top - foot)
 	name := 5
-	for _, q := range m.peers.rows[from:to] {
+	for _, q := range rows {
 		name = max(name, ansi.StringWidth(visible(q.Name)))
 	}
 	name = min(name, max(c.width/4, 5))
@@ -70,9 +71,9 @@ func (m *model) drawLag(c *canvas, p placed, focused bool) {
 		width = c.width - x - value - 4
 	}
 	span, _ := lagSpan(p)
-	samples := make([][]float64, to-from)
+	samples := make([][]float64, len(rows))
 	highest := 0.0
-	for i, q := range m.peers.rows[from:to] {
+	for i, q := range rows {
 		samples[i] = m.lagOf(q).samples(s.now, span, width)
 		for _, v := range samples[i] {
 			if v > highest { // false for NaN
@@ -81,9 +82,9 @@ func (m *model) drawLag(c *canvas, p placed, focused bool) {
 		}
 	}
 	scale := m.lagScale(highest)
-	for i, q := range m.peers.rows[from:to] {
+	for i, q := range rows {
 		y := top + i
-		if focused && from+i == m.peers.cursor {
+		if focused && q.PublicKey == m.peers.selected {
 			c.put(0, y, ">", strong)
 		}
 		c.text(left, y, name, shorten(visible(q.Name), name), plain)
@@ -109,7 +110,7 @@ func (m *model) drawLag(c *canvas, p placed, focused bool) {
 	if foot == 0 {
 		return
 	}
-	if hidden := len(m.peers.rows) - (to - from); hidden > 0 {
+	if hidden := len(m.peers.rows) - len(rows); hidden > 0 {
 		c.text(left, c.height-foot, c.width-left, more(hidden), dim)
 	}
 	if !p.full {
@@ -120,9 +121,26 @@ func (m *model) drawLag(c *canvas, p placed, focused bool) {
 		return
 	}
 	if delays > 0 {
-		m.drawDelays(c.part(rect{0, c.height - foot + 1, c.width, delays}), from, to)
+		m.drawDelays(c.part(rect{0, c.height - foot + 1, c.width, delays}), rows)
 	}
 	m.drawLagScale(c, c.height-2, scale)
+}
+
+// lagRows are the peers for which there is room: all of them in their order, or else the worst, with the selected one
+// among them.
+func (m *model) lagRows(room int) []*peer {
+	all := m.peers.rows
+	room = max(room, 1)
+	if len(all) <= room {
+		return all
+	}
+	worst := slices.Clone(all)
+	slices.SortStableFunc(worst, func(a, b *peer) int { return cmp.Compare(optionalInt(b.LagOperations), optionalInt(a.LagOperations)) })
+	shown := worst[:room]
+	if p, found := m.peers.current(); found && !slices.Contains(shown, p) {
+		shown[room-1] = p
+	}
+	return shown
 }
 
 func (m *model) lagOf(p *peer) *series {
@@ -184,9 +202,9 @@ func (m *model) lagSince(p *peer) string {
 }
 
 // drawDelays says how long it took until what zones wrote was applied here.
-func (m *model) drawDelays(c *canvas, from, to int) {
+func (m *model) drawDelays(c *canvas, rows []*peer) {
 	var known []string
-	for _, q := range m.peers.rows[from:to] {
+	for _, q := range rows {
 		if p50, p95, found := q.delay.percentiles(); found && q.LagSeconds != nil {
 			known = append(known, fmt.Sprintf("%s %.1f/%.1fs", shorten(visible(q.Name), 12), p50, p95))
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -108,7 +109,6 @@ type model struct {
 	centered     bool
 	linkList     list
 	lagInSeconds bool
-	lagList      list
 
 	events    table[*mesh.Notice]
 	verbosity int
@@ -343,7 +343,7 @@ func (m *model) View() (text string) {
 // viewNamed finds a view by its word, the overview if it is empty.
 func viewNamed(name string) (viewID, bool) {
 	for v, word := range viewNames {
-		if equalFold(word, name) {
+		if strings.EqualFold(word, name) {
 			return viewID(v), true
 		}
 	}

@@ -294,3 +294,134 @@ func TestKeysWork(t *testing.T) {
 		t.Error("q doesn't quit")
 	}
 }
+
+// The wheel scrolls what is under the pointer; a click gives a pane the focus and selects the row.
+func TestMouse(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t, Config{ASCII: true, Mouse: true}, 80, 24)
+	s.send(arrived{[]mesh.Frame{bigFrame(60, 300)}})
+	s.View()
+	click := func(x, y int, button tea.MouseButton) {
+		s.send(tea.MouseMsg{X: x, Y: y, Button: button, Action: tea.MouseActionPress})
+		s.View()
+	}
+	click(50, 6, tea.MouseButtonLeft) // the third row of the peers
+	if got := s.peers.cursor; got != 2 {
+		t.Errorf("a click on the third row selects row %d", got)
+	}
+	click(50, 14, tea.MouseButtonWheelDown)
+	if s.events.cursor != 3 || s.follow {
+		t.Errorf("the wheel over the events moves to row %d, follows %v", s.events.cursor, s.follow)
+	}
+	if focus, _ := s.focus(); focus != inPeers {
+		t.Errorf("the wheel gave the focus to %s", placeNames[focus])
+	}
+	click(60, 15, tea.MouseButtonLeft)
+	if focus, _ := s.focus(); focus != inEvents || s.events.cursor != s.events.top+3 {
+		t.Errorf("a click gives the focus to %s, row %d", placeNames[focus], s.events.cursor)
+	}
+	s.press("3")
+	s.View()
+	click(5, 9, tea.MouseButtonLeft)
+	if got := s.resources.cursor; got != 5 {
+		t.Errorf("a click on the sixth object selects row %d", got)
+	}
+}
+
+// s goes through the orders, S turns them around, and the selected row stays selected.
+func TestSort(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t, Config{ASCII: true}, 160, 48).play()
+	s.View()
+	names := func() string {
+		var out []string
+		for _, p := range s.peers.rows {
+			out = append(out, p.Name)
+		}
+		return strings.Join(out, " ")
+	}
+	for _, step := range []struct{ key, order, want string }{
+		{"", "state", "north west south lab"}, {"S", "state, reversed", "lab south north west"}, {"s", "name", "lab north south west"},
+		{"S", "name, reversed", "west south north lab"}, {"s", "rtt", "west north south lab"}, {"s", "lag", "north west south lab"},
+		{"S", "lag, reversed", "lab south north west"}, {"s", "seen", "west north south lab"}, {"s", "version", "south lab north west"},
+		{"s", "age", "south north west lab"}, {"s", "state", "north west south lab"},
+	} {
+		s.press(step.key)
+		s.View()
+		if got := names(); got != step.want || s.sortName() != step.order {
+			t.Errorf("after %q the peers by %s are %s, want by %s %s", step.key, s.sortName(), got, step.order, step.want)
+		}
+		if s.peers.rows[s.peers.cursor].Name != "north" {
+			t.Errorf("by %s the cursor is on %s", s.sortName(), s.peers.rows[s.peers.cursor].Name)
+		}
+	}
+}
+
+// Events that come while the newest is followed move the others down; a cursor that was moved stays on its event.
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t, Config{ASCII: true, View: "events"}, 80, 24).play()
+	s.View()
+	tell := func(id uint64) {
+		at := sampleEnd.Add(time.Duration(id) * time.Second)
+		s.send(arrived{[]mesh.Frame{{Time: at, Notices: []mesh.Notice{{ID: 1000 + id, Time: at, Kind: mesh.NoticeSync, Level: mesh.LevelInfo, Zone: "west", Text: fmt.Sprint("news ", id)}}}}})
+		s.View()
+	}
+	tell(1)
+	if n, _ := s.events.current(); n.Text != "news 1" {
+		t.Errorf("the cursor follows to %q", n.Text)
+	}
+	s.press("j")
+	tell(2)
+	if n, _ := s.events.current(); n.Zone != "south" || s.events.cursor != 2 {
+		t.Errorf("the cursor left its event for %q in row %d", n.Text, s.events.cursor)
+	}
+	s.press("F")
+	tell(3)
+	if n, _ := s.events.current(); n.Text != "news 3" {
+		t.Errorf("F follows to %q", n.Text)
+	}
+}
+
+// What the source is asked for is asked once, and its errors are shown.
+func TestPagesOfErrors(t *testing.T) {
+	t.Parallel()
+	cfg := looks["ascii"]
+	cfg.Source = fakeSource{err: errRefused}
+	s := newScreen(t, cfg, 80, 24).play()
+	for _, step := range [][]string{{"3", "enter"}, {"esc", "4"}, {"d"}} {
+		s.press(step...)
+		if got := s.View(); !strings.Contains(got, "connection refused") {
+			t.Errorf("after %q nothing says what went wrong:\n%s", step, got)
+		}
+	}
+}
+
+// A filter is edited like a line of a shell.
+func TestTyping(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t, Config{ASCII: true}, 80, 24).play()
+	for _, step := range []struct {
+		keys []string
+		want string
+	}{
+		{[]string{"/", "zone=a b"}, "zone=a b"}, {[]string{"backspace"}, "zone=a "}, {[]string{"ctrl+w"}, ""}, {[]string{"日本", "backspace"}, "日"},
+		{[]string{"ctrl+u", "x  y", "ctrl+w"}, "x  "}, {[]string{strings.Repeat("z", 300)}, "x  " + strings.Repeat("z", maxFilter-3)}, {[]string{"ctrl+u", "backspace", "west"}, "west"},
+	} {
+		s.press(step.keys...)
+		if s.typed != step.want {
+			t.Errorf("after %q the filter is %q, want %q", step.keys, s.typed, step.want)
+		}
+	}
+	if len(s.peers.rows) != 1 {
+		t.Errorf("while it is typed it keeps %d peers, want 1", len(s.peers.rows))
+	}
+	s.press("enter")
+	if s.filter.text != "west" || s.typing {
+		t.Errorf("Enter keeps %q", s.filter.text)
+	}
+	s.press("/", "x", "esc")
+	if s.filter.text != "" || len(s.peers.rows) != 4 {
+		t.Errorf("Esc leaves %q and %d peers", s.filter.text, len(s.peers.rows))
+	}
+}
