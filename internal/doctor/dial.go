@@ -39,9 +39,12 @@ func DialTCP(ctx context.Context, list []Endpoint) Endpoints {
 }
 
 func dialTCP(ctx context.Context, e *Endpoint) {
-	ctx, cancel := context.WithTimeout(ctx, dialWithin)
+	within, cancel := context.WithTimeout(ctx, dialWithin)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", e.At)
+	conn, err := (&net.Dialer{}).DialContext(within, "tcp", e.At)
+	if err != nil && ctx.Err() != nil {
+		return // it was not waited for
+	}
 	if err == nil {
 		_ = conn.Close() // it was opened for nothing else
 		e.TCP = Answered

@@ -73,10 +73,14 @@ func OfNetwork(dial func(context.Context) (Endpoints, error)) Suite {
 // names tells of endpoints whose names don't resolve.
 func (e Endpoints) names() []mesh.CheckResult {
 	var bad []mesh.CheckResult
-	names := 0
+	names, untried := 0, 0
 	for _, x := range e.Tried {
 		host, _, err := net.SplitHostPort(x.At)
 		if err != nil || net.ParseIP(strings.SplitN(host, "%", 2)[0]) != nil {
+			continue
+		}
+		if x.untried() {
+			untried++
 			continue
 		}
 		if names++; x.Resolve == "" {
@@ -91,10 +95,16 @@ func (e Endpoints) names() []mesh.CheckResult {
 	switch {
 	case len(bad) > 0:
 		return bad
+	case names == 0 && untried > 0:
+		return noTime(untried)
 	case names == 0:
 		return Skip("no endpoint is a name")
 	}
-	return OK("%s", allOf(names, "name resolves", "names resolve"))
+	well := allOf(names, "name resolves", "names resolve")
+	if untried > 0 {
+		well += fmt.Sprintf("; there was no time for %d more", untried)
+	}
+	return OK("%s", well)
 }
 
 // answers tells of peers that cannot be dialled, and of configured endpoints that don't answer. What a peer told of
@@ -130,8 +140,13 @@ func (e Endpoints) answers() []mesh.CheckResult {
 		}
 		bad = append(bad, r)
 	}
-	if len(bad) > 0 {
+	switch {
+	case len(bad) > 0:
 		return bad
+	case answer == 0 && untried > 0:
+		return noTime(untried)
+	case answer == 0:
+		return Skip("no endpoint has an address")
 	}
 	well := allOf(answer, "endpoint answers", "endpoints answer")
 	if untried > 0 {
@@ -141,6 +156,11 @@ func (e Endpoints) answers() []mesh.CheckResult {
 		well += fmt.Sprintf("; %s left out", allOf(e.Left, "more peer was", "more peers were"))
 	}
 	return OK("%s", well)
+}
+
+// noTime is what is told where nothing was tried.
+func noTime(n int) []mesh.CheckResult {
+	return []mesh.CheckResult{Warn("", "the endpoints were not looked at", fmt.Sprintf("there was no time for %s", allOf(n, "endpoint", "endpoints")), "mesh doctor --group network")}
 }
 
 func (e Endpoints) quic() []mesh.CheckResult {

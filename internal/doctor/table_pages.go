@@ -69,7 +69,7 @@ var networkPages = []Page{
 	{ID: "network.ports", Group: "network", Title: "the configured ports are bound", Needs: needsConfig,
 		Text: "A port that was taken at the start is replaced by a free one, which no peer knows of and no firewall lets through. Find who has it " +
 			"with `ss -lntup`, and start the node again when it is free; with --strict-port a node refuses to start instead."},
-	{ID: "network.dns", Group: "network", Title: "the names of all endpoints resolve", Needs: needsConfig, Deadline: remote,
+	{ID: "network.dns", Group: "network", Title: "the names of all endpoints resolve", Needs: needsConfig, Deadline: dialled,
 		Text: "Endpoints of peers may be names; they are resolved anew at every dial. One that does not resolve here is left out. Look at the " +
 			"name, and at the resolver of this machine or pod."},
 	{ID: "network.dial", Group: "network", Title: "every endpoint answers", Needs: needsConfig, Deadline: dialled,

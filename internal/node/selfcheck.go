@@ -136,6 +136,9 @@ func (p *prober) try(ctx context.Context, w *Way, allowed func(netip.Addr) bool)
 	named, cancel := context.WithTimeout(ctx, nameTimeout)
 	found, err := resolve(named, p.find, w.At)
 	cancel()
+	if err != nil && ctx.Err() != nil {
+		return // there was no time to find out
+	}
 	if err != nil {
 		w.Resolve = (&endpointTry{resolve: err}).cause()
 		return

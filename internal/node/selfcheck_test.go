@@ -77,7 +77,7 @@ func TestTryPeers(t *testing.T) {
 		t.Errorf("stopped: %v", err)
 	}
 	for _, w := range ways {
-		if w.QUIC != "" || w.TCP != "" || w.Cause != "" {
+		if w.QUIC != "" || w.TCP != "" || w.Cause != "" || w.Resolve != "" {
 			t.Errorf("stopped, and yet told: %+v", w)
 		}
 	}
