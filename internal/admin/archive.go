@@ -36,6 +36,7 @@ const (
 	MaxBundleEntries = 10_000
 	maxEntryName     = 200     // bytes
 	maxEntryObjects  = 500_000 // JSON objects of one entry: each takes far more memory than bytes
+	maxEntryParts    = 8 << 20 // members and elements of one entry, a few times what the largest have: an empty text takes 3 bytes, and 16 in memory
 )
 
 // The names of entries.
@@ -157,6 +158,9 @@ func readArchive(r io.Reader, limits archiveLimits) (*Archive, error) {
 		if check != nil {
 			if bytes.Count(b, []byte("{")) > maxEntryObjects {
 				return nil, fmt.Errorf("%s holds more than %d objects", h.Name, maxEntryObjects)
+			}
+			if bytes.Count(b, []byte(",")) > maxEntryParts {
+				return nil, fmt.Errorf("%s holds more than %d parts", h.Name, maxEntryParts)
 			}
 			if err := check(b); err != nil {
 				return nil, fmt.Errorf("%s: %w", h.Name, err)

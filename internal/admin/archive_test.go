@@ -248,6 +248,15 @@ func TestHostileArchivesAreRefused(t *testing.T) {
 	}
 }
 
+// A few bytes of JSON may become many in memory.
+func TestArchiveOfManyParts(t *testing.T) {
+	file := zip(t, pack(t, entry{name: "bundle.json", text: goodInfo},
+		entry{name: "api/v1/peers.json", text: `{"kind":"PeerList","items":[{"endpoints":[""` + strings.Repeat(`,""`, 8<<20) + `,""]}]}`}))
+	if a, err := admin.ReadArchive(bytes.NewReader(file)); err == nil || !strings.Contains(err.Error(), "parts") {
+		t.Errorf("ReadArchive = %v, %v, want a refusal", a, err)
+	}
+}
+
 // FuzzArchive reads whatever lies in a gzip file and asks it everything: it answers or refuses.
 func FuzzArchive(f *testing.F) {
 	f.Add(pack(f, entry{name: "bundle.json", text: goodInfo}))
