@@ -76,8 +76,6 @@ func parseTerm(w string) (term, bool) {
 	return t, w != ""
 }
 
-func (f filter) empty() bool { return len(f.terms) == 0 }
-
 // verdict is what a term says about a row.
 type verdict uint8
 

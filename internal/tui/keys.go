@@ -241,8 +241,8 @@ func footerFor(focus, seen place, width int) string {
 	return ""
 }
 
-// KeysPage is the page docs/keys.md, made of the table.
-func KeysPage() string {
+// keysText is the page docs/keys.md, made of the table.
+func keysText() string {
 	var b strings.Builder
 	b.WriteString("# Keys of `mesh tui`\n\n" +
 		"This page is made from the table that decides what a key does; `?` shows the keys of the pane with the focus.\n" +

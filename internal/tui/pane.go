@@ -6,16 +6,8 @@ import (
 	"dcp.hiro.io/mesh/internal/mesh"
 )
 
-// This file is what the views agree on: how a pane draws itself, and what each view is told when it draws.
-// All of them draw onto a canvas that is exactly the room they have, borders excluded, and keep nothing.
-
-// pane is one framed part of the screen, or a whole page of it.
-type pane interface {
-	// title stands in the border, at most width columns.
-	title(width int) string
-	// draw fills the inside. It may move the scroll position of its list, nothing else.
-	draw(c *canvas, focused bool)
-}
+// This file is what the views agree on: what each is told when it draws. All of them draw onto a canvas that is
+// exactly the room they have, borders excluded, and keep nothing but the position of their list.
 
 // list is a cursor that moves over rows, of which a screen shows some.
 type list struct {
@@ -94,16 +86,3 @@ type contentOptions struct {
 	err     error
 	list    *list // the cursor moves over lines
 }
-
-// What the other files of this package provide, beside those above:
-//
-//	drawSparkline(c *canvas, x, y, width int, samples []float64, scale float64, toneOf func(float64) tone)
-//	  one cell per sample, newest last, NaN: no data; scale is the value of the highest bar
-//	drawScale(c *canvas, x, y, width int)                  "low _ . - = + * # high"
-//	chooseTheme(cfg Config) theme                          by name, background, colours, ASCII
-//	(theme) print(c *canvas) string                        lines joined by \n, each of the full width
-//	(theme) next() theme, (theme) name() string            dark, light, mono
-//	runPlain(ctx context.Context, cfg Config) error        the status block and changed rows, appended
-//	contentLines(mesh.Content) []string                    YAML
-//
-// and what they find here: state (state.go), bands and marks (bands.go), spans and sizes (format.go).
