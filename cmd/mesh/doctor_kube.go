@@ -180,14 +180,20 @@ func (k *kubeDoctor) offered(ctx context.Context, conn *kube.Connection) []mesh.
 func (k *kubeDoctor) rights(ctx context.Context, conn *kube.Connection) []mesh.CheckResult {
 	_, marks := k.e.lookupEnv("POD_NAME")
 	rights := kube.OwnRights(conn.Namespace, leaseName(k.cfg.Mesh.Zone), marks)
+	unknown := 0
 	for _, f := range k.resolve(ctx, conn) {
-		if f.err == nil {
-			rights = append(rights, f.entry.Rights(f.offered)...)
+		if f.err != nil {
+			unknown++
+			continue
 		}
+		rights = append(rights, f.entry.Rights(f.offered)...)
 	}
 	missing, asked, err := conn.Missing(ctx, rights)
 	if err != nil {
 		return unanswered(ctx, "what mesh may do could not be found out", err)
+	}
+	if len(missing) == 0 && unknown > 0 {
+		return doctor.OK("mesh may do all that was asked about, %s; nothing is known of %s whose kind was not found", plural(asked, "right"), entries(unknown))
 	}
 	if len(missing) == 0 {
 		return doctor.OK("mesh may do all that it has to: %s", plural(asked, "right"))
@@ -216,6 +222,14 @@ func (k *kubeDoctor) rights(ctx context.Context, conn *kube.Connection) []mesh.C
 		bad = append(bad, doctor.Fail(r.What(), fmt.Sprintf("mesh may not %s %s %s", strings.Join(verbs, ", "), what, r.Where()), "no role gives it that right", canI(r, account)))
 	}
 	return bad
+}
+
+// entries counts those of mesh.resources.
+func entries(n int) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", n)
 }
 
 // canI is the command that asks the same as a person.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"dcp.hiro.io/mesh/internal/admin"
@@ -261,6 +262,7 @@ func (l *localDoctor) ports(cfg *config.Config) []mesh.CheckResult {
 		host = cfg.BindAddress[0].String()
 	}
 	var bad []mesh.CheckResult
+	var free []string
 	for _, p := range []struct {
 		name, host string
 		port       uint16
@@ -271,12 +273,20 @@ func (l *localDoctor) ports(cfg *config.Config) []mesh.CheckResult {
 		if err := canBind(p.name == "udp", net.JoinHostPort(p.host, strconv.Itoa(int(p.port)))); err != nil {
 			bad = append(bad, doctor.Fail("", fmt.Sprintf("%s/%d cannot be bound", p.name, p.port), rootCause(err).Error(),
 				fmt.Sprintf("ss -lntup sport = :%d", p.port), "stop what has it, or choose another port in the config"))
+			continue
 		}
+		free = append(free, fmt.Sprintf("%s/%d", p.name, p.port))
 	}
-	if len(bad) > 0 {
+	switch n := len(free); {
+	case len(bad) > 0:
 		return bad
+	case n == 0:
+		return doctor.Skip("no port is asked for: a node takes any that is free")
+	case n == 1:
+		return doctor.OK("%s is free for a node", free[0])
+	default:
+		return doctor.OK("%s and %s are free for a node", strings.Join(free[:n-1], ", "), free[n-1])
 	}
-	return doctor.OK("udp/%d, tcp/%d and http/%d are free for a node", cfg.BindPort, cfg.BindPort, cfg.HTTPBindPort)
 }
 
 // canBind binds a port and gives it back.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"dcp.hiro.io/mesh/internal/config"
 	"dcp.hiro.io/mesh/internal/doctor"
 	"dcp.hiro.io/mesh/internal/mesh"
 )
@@ -132,6 +134,24 @@ func TestDoctorPortTaken(t *testing.T) {
 	code := te.mesh(t, "doctor", "-c", file, "--data-dir", t.TempDir(), "--group", "network", "-o", "short")
 	if want := fmt.Sprintf("FAIL  tcp/%d cannot be bound\n        cause: address already in use\n", port); code != 4 || !strings.Contains(te.stdout.String(), want) {
 		t.Errorf("exit code %d, want 4, and %q in\n%s%s", code, want, te.stdout.String(), te.stderr.String())
+	}
+}
+
+// TestDoctorPortsNotAskedFor tells only of the ports that it tried.
+func TestDoctorPortsNotAskedFor(t *testing.T) {
+	l := &localDoctor{}
+	cfg := &config.Config{HTTPBindAddress: netip.MustParseAddr("127.0.0.1")}
+	if got := l.ports(cfg); len(got) != 1 || got[0].Status != mesh.CheckSkip {
+		t.Errorf("no port is asked for: %+v, want that nothing was checked", got)
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.HTTPBindPort = uint16(free.Addr().(*net.TCPAddr).Port)
+	free.Close()
+	if got, want := l.ports(cfg), fmt.Sprintf("http/%d is free for a node", cfg.HTTPBindPort); len(got) != 1 || got[0].Message != want {
+		t.Errorf("one port: %+v, want %s", got, want)
 	}
 }
 
