@@ -311,7 +311,7 @@ func (m *model) pageFacts(q *peer) []fact {
 		}
 		found++
 		mark, t := levelMark(n.Level)
-		facts = append(facts, fact{name: clockText(s.now, n.Time), text: pad(string(n.Kind), 5) + " " + mark + " " + n.Text, tone: t})
+		facts = append(facts, fact{name: clockText(s.now, n.Time), text: pad(string(n.Kind), 5) + " " + mark + " " + noticeWords(n), tone: t})
 	}
 	if found == 0 {
 		facts = append(facts, fact{name: " ", text: "none since this node started"})

@@ -119,10 +119,26 @@ func drawNotice(c *canvas, y int, n *mesh.Notice, zone int, now time.Time, roomy
 	c.text(x, y, c.width-x, noticeText(n, c.width-x), plain)
 }
 
+// noticeWords is what happened, and to which object.
+func noticeWords(n *mesh.Notice) string {
+	if n.Object == "" {
+		return visible(n.Text)
+	}
+	name := n.Object
+	if key, err := mesh.ParseObjectKey(n.Object); err == nil {
+		key.Group = "" // it makes the line long and tells hardly anybody more
+		name = key.String()
+	}
+	if strings.Contains(n.Text, name) {
+		return visible(n.Text)
+	}
+	return visible(name + " " + n.Text)
+}
+
 // noticeText makes an event fit: words that are long get short, what explains goes first.
 func noticeText(n *mesh.Notice, room int) string {
-	text := visible(n.Text)
-	key := keyOf(n.Object)
+	text := noticeWords(n)
+	key := keyOf(visible(n.Object))
 	for _, shorter := range [][2]string{{" operations ", " ops "}, {" version ", " v"},
 		{key.Kind + "/" + key.Namespace + "/" + key.Name, key.Kind + "/" + key.Name}, {key.Kind + "/" + key.Name, key.Name}} {
 		if ansi.StringWidth(text) <= room {

@@ -87,7 +87,7 @@ func offsetText(seconds *float64) string {
 	}
 	ms := *seconds * 1000
 	if math.Abs(ms) < 1000 {
-		return fmt.Sprintf("%+.0fms", ms)
+		return fmt.Sprintf("%+dms", int(math.Round(ms))) // an int, so that there is no -0
 	}
 	return fmt.Sprintf("%+.1fs", *seconds)
 }

@@ -194,5 +194,5 @@ func noticeLine(n mesh.Notice) string {
 		flag = "x"
 	}
 	return fmt.Sprintf("%s  %-5s %s  %-8s %s", n.Time.UTC().Format("15:04:05"), visible(string(n.Kind)), flag,
-		visible(string(n.Zone)), visible(n.Text))
+		visible(string(n.Zone)), noticeWords(&n))
 }
