@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -134,6 +135,9 @@ func unreachableError(err *admin.UnreachableError) *cliError {
 		cause = "connection refused; no node listens there"
 	case errors.Is(err, fs.ErrPermission):
 		cause = "permission denied; the node runs as another user"
+	case strings.Contains(cause, "404 Not Found"):
+		// What somebody tries first from another machine: the port is a node's, and it serves no API there.
+		cause += "; the port for health and metrics tells more only with api.proxy: true"
 	}
 	return &cliError{
 		Code:  admin.CodeUnreachable,

@@ -37,7 +37,10 @@ func configError(err error) error {
 	switch {
 	case errors.As(err, &problems):
 		next := "mend that, then: mesh run --check-config"
-		if problems.File != "" {
+		switch {
+		case zoneAloneMissing(problems):
+			next = "mesh run --zone NAME" // what a first mesh run lacks, mostly without a file that could be mended
+		case problems.File != "":
 			next = "fix the lines above, then: mesh run --check-config -c " + shellQuote(problems.File)
 		}
 		return &cliError{Code: "MESH-2001", What: problems.Title(), Details: detailLines(problems), Next: []string{next}}
@@ -46,6 +49,11 @@ func configError(err error) error {
 			Next: []string{"ls -l " + shellQuote(unread.Path), "mesh help config"}, Err: err}
 	}
 	return err
+}
+
+// zoneAloneMissing reports whether nothing but the name of the zone is lacking.
+func zoneAloneMissing(e *config.Error) bool {
+	return len(e.Problems) == 1 && e.More == 0 && e.Problems[0].Path == "mesh.zone" && e.Problems[0].Origin.Layer == config.FromDefault
 }
 
 // detailLines are the problems without the indent that failText adds itself.
