@@ -146,3 +146,25 @@ func (s *screen) ascii() string {
 	s.View()
 	return strings.Join(s.canvas.lines(), "\n") + "\n"
 }
+
+// A run of the checks that was not begun any more, because the screen was closed in between, holds nobody up.
+func TestChecksThatNeverBegan(t *testing.T) {
+	s := newScreen(t, Config{}, 80, 24)
+	ctx, cancel := context.WithCancel(t.Context())
+	s.model.ctx = ctx
+	both, ok := s.check(inPeers)().(tea.BatchMsg)
+	if !ok || len(both) != 2 {
+		t.Fatalf("%d commands, want the run and the first result", len(both))
+	}
+	waited := make(chan tea.Msg, 1)
+	go func() { waited <- both[1]() }()
+	cancel()
+	select {
+	case msg := <-waited:
+		if end, ok := msg.(checksEnded); !ok || !errors.Is(end.err, context.Canceled) {
+			t.Errorf("%+v, want that it ended", msg)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("it waits for results of a run that nobody began")
+	}
+}
