@@ -7,6 +7,7 @@ const (
 	rttWarn, rttBad               = 0.150, 0.400 // seconds
 	lagWarn, lagBad               = 50, 500      // operations
 	lagSecondsWarn, lagSecondsBad = 5, 30
+	lossWarn                      = 0.02
 )
 
 func band(v, warnFrom, badFrom float64) tone {

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -63,12 +64,12 @@ func (m *model) drawShortDetail(c *canvas, p placed, q *peer) {
 	if q.Incarnation != nil {
 		up = "  up " + longSpan(m.shown.now.Sub(*q.Incarnation))
 	}
-	who := shortID(q.PeerID) + "  v" + version + up
+	who := shortID(q.PeerID) + "  " + versionWord(version) + up
 	how := fmt.Sprintf("clock %s   tx %s  rx %s   key %s", offsetText(q.ClockOffsetSeconds), sizeText(q.TxBytes), sizeText(q.RxBytes),
 		q.PublicKey[:min(len(q.PublicKey), 4)])
 	split := c.width
 	if p.rect.w >= twoColumns {
-		split = p.rect.w*3/8 + 1 - 1 // as the panes above, without the border
+		split = p.rect.w * 3 / 8 // as the panes above, without the border
 	}
 	for y, texts := range [][2]string{{shortLink(link, split-1), who}, {log, how}} {
 		if y >= c.height {
@@ -131,7 +132,11 @@ func (m *model) peerFacts(q *peer) []fact {
 		state += ", " + strings.Join(q.Reasons, ", ")
 	}
 	facts = append(facts, fact{name: "State", text: state, tone: stateTone(q.State)})
-	facts = append(facts, fact{name: "Link", text: m.linkFact(q)}, fact{name: "Log", text: m.logFact(q)})
+	link := fact{name: "Link", text: m.linkFact(q)}
+	if q.LossRatio != nil && *q.LossRatio > lossWarn {
+		link.tone = warn
+	}
+	facts = append(facts, link, fact{name: "Log", text: m.logFact(q)})
 	facts = append(facts, fact{name: "Traffic", text: m.trafficFact(q)})
 	if s.status != nil {
 		facts = append(facts, fact{name: "Owns", text: fmt.Sprintf("%d of %d resources", s.objects.owned[q.Zone], s.status.Resources.Live)})
@@ -143,7 +148,7 @@ func (m *model) peerFacts(q *peer) []fact {
 			facts = append(facts, fact{name: "Kubernetes", text: name})
 		}
 	}
-	return append(facts, fact{name: "Conditions", text: conditions(q)})
+	return append(facts, fact{name: "Conditions", text: m.conditions(q)})
 }
 
 // recentChanges counts how often the state changed within a day, as far as it was watched.
@@ -171,6 +176,9 @@ func (m *model) linkFact(q *peer) string {
 			text += fmt.Sprintf(" (p95 %s)", strings.TrimSuffix(rttText(p95), "ms"))
 		}
 	}
+	if q.LossRatio != nil {
+		text += fmt.Sprintf(", loss %.1f%%", 100**q.LossRatio)
+	}
 	if q.ClockOffsetSeconds != nil {
 		text += ", clock " + offsetText(q.ClockOffsetSeconds)
 	}
@@ -189,7 +197,7 @@ func (m *model) logFact(q *peer) string {
 	return text
 }
 
-// trafficFact says how much went over the wire, in all and in the last minute.
+// trafficFact says how much went over the wire in all, and how many messages in the last minute.
 func (m *model) trafficFact(q *peer) string {
 	text := fmt.Sprintf("tx %s  rx %s", sizeText(q.TxBytes), sizeText(q.RxBytes))
 	minute := func(s *series, now uint64) (uint64, bool) {
@@ -199,16 +207,16 @@ func (m *model) trafficFact(q *peer) string {
 		}
 		return now - uint64(then), true
 	}
-	in, known := minute(&q.rx, q.RxBytes)
-	out, also := minute(&q.tx, q.TxBytes)
+	in, known := minute(&q.rx, q.RxMessages)
+	out, also := minute(&q.tx, q.TxMessages)
 	if known && also {
-		text += fmt.Sprintf("  in %s/min  out %s/min", sizeText(in), sizeText(out))
+		text += fmt.Sprintf("  in %d msg/min  out %d msg/min", in, out)
 	}
 	return text
 }
 
 // conditions says of a peer what its Kubernetes object says.
-func conditions(q *peer) string {
+func (m *model) conditions(q *peer) string {
 	word := func(name string, b bool) string {
 		if b {
 			return name + "=True"
@@ -219,7 +227,12 @@ func conditions(q *peer) string {
 	if q.LagOperations != nil {
 		synced = word("Synced", *q.LagOperations == 0)
 	}
-	return word("Ready", q.State == mesh.Ready) + " " + word("Connected", q.Transport != nil) + " " + synced
+	// Nodes that cannot speak with each other don't connect: a link says that they can.
+	compatible := "VersionCompatible=Unknown"
+	if q.Transport != nil {
+		compatible = "VersionCompatible=True"
+	}
+	return word("Ready", q.State == mesh.Ready) + " " + word("Connected", q.Transport != nil) + " " + synced + " " + compatible
 }
 
 // drawPeerPage draws everything about one peer, to be scrolled.
@@ -288,7 +301,27 @@ func (m *model) pageFacts(q *peer) []fact {
 	if len(q.Endpoints) == 0 {
 		facts = append(facts, fact{name: "Endpoints", text: "none are known: it has to connect to this node"})
 	}
-	if q.LastError != "" {
+	for i, l := range q.Learnt {
+		name := ""
+		if i == 0 {
+			name = "Learnt"
+		}
+		facts = append(facts, fact{name: name, text: l.Address + ", from " + l.From})
+	}
+	for i, a := range q.Attempts {
+		f := fact{text: dateText(a.At) + "  " + a.Address + " by " + a.Transport + ": " + cmp.Or(a.Error, "it answered")}
+		if i == 0 {
+			f.name = "Tried"
+		}
+		if a.Error != "" {
+			f.tone = warn
+			if a.Since.Before(a.At) {
+				f.text += ", as since " + dateText(a.Since)
+			}
+		}
+		facts = append(facts, f)
+	}
+	if q.LastError != "" && len(q.Attempts) == 0 {
 		facts = append(facts, fact{name: "Last answer", text: q.LastError, tone: warn})
 	}
 	for i := len(q.changes) - 1; i >= 0; i-- {

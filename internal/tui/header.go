@@ -110,7 +110,7 @@ func (m *model) drawHeader(c *canvas) {
 			left = append(left, piece{text: shortID(st.PeerID), rank: 9})
 		}
 		left = append(left, piece{text: "net=" + shorten(visible(string(st.NetworkID)), 20), rank: 5},
-			piece{text: "v" + shorten(visible(st.Version), 16), rank: 6})
+			piece{text: versionWord(shorten(visible(st.Version), 16)), rank: 6})
 		ops, seconds := worstLag(st)
 		lag := piece{text: fmt.Sprintf("lag %d ops", ops), tone: lagTone(float64(ops), seconds), rank: 3}
 		peers := piece{text: fmt.Sprintf("peers %d/%d", st.Peers.Ready, st.Peers.Total), rank: 2}
@@ -293,6 +293,14 @@ func (m *model) findingWords() (text string, t tone) {
 		}
 	}
 	return text, t
+}
+
+// versionWord writes a release as v0.4.0, and a build that is none as it is called.
+func versionWord(v string) string {
+	if v != "" && v[0] >= '0' && v[0] <= '9' {
+		return "v" + v
+	}
+	return v
 }
 
 // versionSkew says how far a version is behind: one minor behind; empty if it is not, or not known.

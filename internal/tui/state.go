@@ -48,7 +48,7 @@ type state struct {
 // peer is one other node with what it was like before.
 type peer struct {
 	mesh.Peer
-	lag, delay, rtt, tx, rx series // operations, seconds, seconds, bytes
+	lag, delay, rtt, tx, rx series // operations, seconds, seconds, messages
 	changes                 []peerChange
 }
 
@@ -186,8 +186,8 @@ func (p *peer) sample(now time.Time) {
 	p.lag.add(now, optionalInt(p.LagOperations))
 	p.delay.add(now, optionalFloat(p.LagSeconds))
 	p.rtt.add(now, optionalFloat(p.RTTSeconds))
-	p.tx.add(now, float64(p.TxBytes))
-	p.rx.add(now, float64(p.RxBytes))
+	p.tx.add(now, float64(p.TxMessages))
+	p.rx.add(now, float64(p.RxMessages))
 }
 
 func optionalInt(v *uint64) float64 {
