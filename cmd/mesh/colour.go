@@ -1,6 +1,10 @@
 package main
 
-import "io"
+import (
+	"io"
+	"strconv"
+	"time"
+)
 
 // style is what a word says by colour, always beside what it says by itself.
 type style int
@@ -45,6 +49,50 @@ func stateStyle(word string) style {
 		return styleUnknown
 	}
 	return stylePlain
+}
+
+// From these on a number is coloured, as in mesh tui: a round trip in milliseconds; beyond these, operations behind and
+// seconds behind.
+const (
+	slowMillis, badMillis = 150, 400
+	lateOps, badOps       = 50, 500
+	lateSeconds, badLate  = 5, 30
+)
+
+// beyond is the style of a number that should be small.
+func beyond(n, warn, bad float64) style {
+	switch {
+	case n > bad:
+		return styleBad
+	case n > warn:
+		return styleWarn
+	}
+	return stylePlain
+}
+
+// rttStyle, lagStyle and delayStyle read what a cell shows: 230ms or 1.2s, operations, seconds.
+func rttStyle(cell string) style {
+	d, err := time.ParseDuration(cell)
+	if err != nil {
+		return stylePlain
+	}
+	return beyond(float64(d.Milliseconds()), slowMillis-1, badMillis-1)
+}
+
+func lagStyle(cell string) style {
+	n, err := strconv.ParseFloat(cell, 64)
+	if err != nil {
+		return stylePlain
+	}
+	return beyond(n, lateOps, badOps)
+}
+
+func delayStyle(cell string) style {
+	d, err := time.ParseDuration(cell)
+	if err != nil {
+		return stylePlain
+	}
+	return beyond(d.Seconds(), lateSeconds, badLate)
 }
 
 // paint returns s in the style's colour if w is to be coloured.

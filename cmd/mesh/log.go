@@ -68,7 +68,7 @@ func logOrders() []order[mesh.LogStatus] {
 }
 
 func logTable(e *env, logs []mesh.LogStatus, wide bool) table {
-	t := table{columns: []column{{name: "NAME"}, {name: "HEIGHT"}, {name: "APPLIED"}, {name: "LAG"}, {name: "SNAPSHOT"},
+	t := table{columns: []column{{name: "NAME"}, {name: "HEIGHT"}, {name: "APPLIED"}, {name: "LAG", style: lagStyle}, {name: "SNAPSHOT"},
 		{name: "OPS"}, {name: "SIZE"}, {name: "STATE", style: stateStyle}, {name: "UPDATED"}}}
 	if wide {
 		t.columns = append(t.columns, column{name: "INCARNATION"}, column{name: "PEER-ID"}, column{name: "KEY"}, column{name: "LOG"})

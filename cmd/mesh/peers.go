@@ -239,11 +239,10 @@ func (v *peersView) invite(peers []mesh.Peer) {
 
 func peerTable(e *env, peers []mesh.Peer, wide bool) table {
 	t := table{columns: []column{{name: "NAME"}, {name: "STATE", style: stateStyle}, {name: "ADDRESS", shrink: true},
-		{name: "RTT"}, {name: "LAG"}, {name: "SEEN"}, {name: "VERSION"}}}
+		{name: "RTT", style: rttStyle}, {name: "LAG", style: lagStyle}, {name: "SEEN"}, {name: "VERSION"}}}
 	if wide {
-		for _, name := range []string{"KEY", "TRANSPORT", "DELAY", "CLOCK", "TX", "RX", "PEER-ID"} {
-			t.columns = append(t.columns, column{name: name})
-		}
+		t.columns = append(t.columns, column{name: "KEY"}, column{name: "TRANSPORT"}, column{name: "DELAY", style: delayStyle},
+			column{name: "CLOCK"}, column{name: "TX"}, column{name: "RX"}, column{name: "PEER-ID"})
 	}
 	t.columns = append(t.columns, column{name: "AGE"})
 	for _, p := range peers {

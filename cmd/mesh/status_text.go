@@ -100,16 +100,14 @@ func (t *statusPrinter) peers(s mesh.Status, peers []mesh.Peer) {
 		return
 	}
 	sortPeers(peers)
-	slices.Reverse(peers) // worst first
-	st, named := styleOK, []string{}
-	for _, peer := range peers {
-		if peer.State != mesh.Ready && len(named) < maxNamed {
-			named = append(named, fmt.Sprintf("%s %s%s", peer.Name, stateWords(peer.State), forHowLong(t.e, peer.Since)))
-		}
-	}
-	bad := p.Total - p.Ready
+	bad, st := p.Total-p.Ready, styleOK
 	if bad > 0 {
 		st = styleWarn
+	}
+	late := slices.DeleteFunc(slices.Clone(peers), func(p mesh.Peer) bool { return p.State == mesh.Ready })
+	var named []string
+	for _, peer := range late[max(0, len(late)-maxNamed):] { // the worst, which come last
+		named = append(named, fmt.Sprintf("%s %s%s", peer.Name, stateWords(peer.State), forHowLong(t.e, peer.Since)))
 	}
 	if more := bad - len(named); more > 0 && len(named) > 0 {
 		named = append(named, fmt.Sprintf("%d more not ready", more))
@@ -206,12 +204,26 @@ func (t *statusPrinter) cluster(c mesh.ClusterStatus) {
 	if !c.Connected {
 		value, st = "not readable", styleBad
 	}
-	parts := []string{strings.TrimSpace(c.Kind + " " + c.Location)}
+	name, parts := "cluster", []string{strings.TrimSpace(c.Kind + " " + c.Location)}
+	if c.Kind == "kubernetes" {
+		name, parts = c.Kind, []string{c.Location}
+		if c.Version != "" {
+			parts = []string{c.Version}
+			if !c.Connected {
+				parts = []string{c.Location, c.Version}
+			}
+		}
+	}
 	if c.LastWrite != nil {
 		parts = append(parts, "last write "+t.e.since(c.LastWrite)+" ago")
 	}
-	parts = append(parts, plural(len(c.Problems), "problem"))
-	t.line("cluster", value, st, parts...)
+	if c.ConflictsLastHour != nil {
+		parts = append(parts, plural(*c.ConflictsLastHour, "conflict")+" in 1h")
+	}
+	if name == "cluster" || len(c.Problems) > 0 {
+		parts = append(parts, plural(len(c.Problems), "problem"))
+	}
+	t.line(name, value, st, parts...)
 	for i, p := range c.Problems {
 		if i == maxProblems {
 			fmt.Fprintf(&t.b, "  %d more: mesh status -o json\n", len(c.Problems)-i)

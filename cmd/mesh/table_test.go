@@ -165,3 +165,20 @@ func TestColour(t *testing.T) {
 		}
 	}
 }
+
+func TestNumbersOutOfRange(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		style func(string) style
+		cell  string
+		want  style
+	}{
+		{rttStyle, "0.4ms", stylePlain}, {rttStyle, "149ms", stylePlain}, {rttStyle, "150ms", styleWarn}, {rttStyle, "400ms", styleBad}, {rttStyle, "1.2s", styleBad}, {rttStyle, "-", stylePlain},
+		{lagStyle, "0", stylePlain}, {lagStyle, "50", stylePlain}, {lagStyle, "51", styleWarn}, {lagStyle, "501", styleBad}, {lagStyle, "-", stylePlain},
+		{delayStyle, "5s", stylePlain}, {delayStyle, "5.1s", styleWarn}, {delayStyle, "31s", styleBad}, {delayStyle, "-", stylePlain},
+	} {
+		if got := tt.style(tt.cell); got != tt.want {
+			t.Errorf("%q has style %v, want %v", tt.cell, got, tt.want)
+		}
+	}
+}

@@ -208,7 +208,7 @@ func (a *application) make(ctx context.Context, want *wanted, may func() error, 
 			return a.finish(ctx, want, got, becomes)
 		case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err) && a.now.standing != standsNothing,
 			a.raw == nil && a.now.standing != standsNothing && (apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)):
-			a.c.cfg.Metrics.conflict()
+			a.c.conflicted()
 			if err := a.look(ctx); err != nil { // it isn't what the watch had shown
 				return err
 			}

@@ -87,6 +87,7 @@ type Cluster struct {
 	proofs   *proofs
 	witness  *witness
 	fights   *fights
+	server   server
 
 	// mu guards index and the order of reports: what is known of an object and what is reported about it
 	// change together.
@@ -199,6 +200,7 @@ func (c *Cluster) Run(ctx context.Context, sink func(context.Context, ...replica
 	for range provers {
 		group.Go(func() error { c.prove(inner); return nil })
 	}
+	group.Go(func() error { c.learn(inner); return nil })
 	group.Go(func() error {
 		<-inner.Done()
 		c.writes.stop()
@@ -251,6 +253,10 @@ func (c *Cluster) Status() mesh.ClusterStatus {
 		Kind: "kubernetes", Location: c.cfg.Conn.Location, Connected: c.witness.known() && c.settled.all(c.entries) && c.reached(),
 		Problems: c.problems.list(),
 	}
+	c.server.mu.Lock()
+	conflicts := c.server.conflicts.sum(time.Now())
+	s.Version, s.ConflictsLastHour = c.server.version, &conflicts
+	c.server.mu.Unlock()
 	c.last.Lock()
 	defer c.last.Unlock()
 	if !c.last.write.IsZero() {

@@ -88,6 +88,9 @@ type ClusterStatus struct {
 	Connected bool       `json:"connected"`
 	Problems  []Problem  `json:"problems"`
 	LastWrite *time.Time `json:"lastWrite"`
+	Version   string     `json:"version,omitempty"` // of the API server
+	// ConflictsLastHour counts writes to the API server that were made anew because the object had changed.
+	ConflictsLastHour *int `json:"conflictsLastHour,omitempty"`
 }
 
 // Problem is one thing in the cluster that cannot be read or written: a file that does not parse, two files
