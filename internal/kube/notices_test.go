@@ -56,6 +56,8 @@ func TestTheClusterIsToldOf(t *testing.T) {
 	net.cut()
 	r.eventually("away", func() bool { return told.has(mesh.LevelBad, kube.ReasonAPIServerUnreachable, "watch ConfigMap") })
 	net.expire()
-	r.eventually("restarted", func() bool { return told.has(mesh.LevelInfo, "WatchRestarted", "watch ConfigMap in "+r.ns+" restarted") })
+	r.eventually("restarted", func() bool {
+		return told.has(mesh.LevelInfo, "WatchRestarted", "watch ConfigMap in "+r.ns+" restarted")
+	})
 	r.eventually("back", func() bool { return told.has(mesh.LevelInfo, kube.ReasonAPIServerUnreachable, "well again after ") })
 }
