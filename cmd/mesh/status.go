@@ -193,6 +193,9 @@ func findingText(f mesh.Finding) string {
 	if f.Subject == "" {
 		return f.Text
 	}
+	if strings.HasPrefix(f.Text, "is ") {
+		return f.Subject + " " + f.Text
+	}
 	return f.Subject + ": " + f.Text
 }
 

@@ -34,3 +34,18 @@ func TestNoticeNamesItsObject(t *testing.T) {
 		}
 	}
 }
+
+// What is found reads as a sentence, whoever words it.
+func TestFindingWords(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ subject, text, want string }{
+		{"west", "is not ready", "west is not ready"},
+		{"lab", "unavailable since 13:54:19", "lab is unavailable since 13:54:19"},
+		{"south", "its key signed two histories", "south: its key signed two histories"},
+		{"", "1 object could not be written here", "1 object could not be written here"},
+	} {
+		if got := findingWords(mesh.Finding{Subject: tt.subject, Text: tt.text}); got != tt.want {
+			t.Errorf("%q, %q: %q, want %q", tt.subject, tt.text, got, tt.want)
+		}
+	}
+}

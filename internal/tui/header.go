@@ -274,10 +274,7 @@ func (m *model) findingWords() (text string, t tone) {
 	if f.Status == string(mesh.CheckFail) {
 		t = bad
 	}
-	text = f.Text
-	if f.Subject != "" {
-		text = f.Subject + " is " + f.Text
-	}
+	text = findingWords(f)
 	if p := s.peerOf(f.Subject); p != nil && p.LagOperations != nil && *p.LagOperations > 0 && f.ID == "replication.lag" {
 		since := ""
 		if at := strings.Index(f.Text, "since "); at >= 0 {
@@ -293,6 +290,19 @@ func (m *model) findingWords() (text string, t tone) {
 		}
 	}
 	return text, t
+}
+
+// findingWords is a finding as a sentence about its subject.
+func findingWords(f mesh.Finding) string {
+	switch {
+	case f.Subject == "":
+		return f.Text
+	case strings.HasPrefix(f.Text, "is "):
+		return f.Subject + " " + f.Text
+	case strings.HasPrefix(f.Text, "unavailable "), strings.HasPrefix(f.Text, "behind "):
+		return f.Subject + " is " + f.Text
+	}
+	return f.Subject + ": " + f.Text
 }
 
 // versionWord writes a release as v0.4.0, and a build that is none as it is called.

@@ -155,7 +155,8 @@ func comparePeers(a, b mesh.Peer) int { return comparePeerStates(&peer{Peer: a},
 var plainTitles = []string{"NAME", "STATE", "ADDRESS", "RTT", "LAG", "SEEN", "VERSION", "AGE"}
 
 // plainWidths are fixed, since nobody knows which rows are to come.
-var plainWidths = []int{8, 11, 24, 6, 4, 5, 8, 0}
+// With usual names and IPv4 addresses a row has 79 columns; a longer cell moves those behind it.
+var plainWidths = []int{8, 11, 17, 5, 3, 4, 7, 0}
 
 func plainRow(cells []string) string {
 	var b strings.Builder
