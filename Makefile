@@ -40,6 +40,22 @@ build: ## build bin/mesh, static, for this machine (GOOS and GOARCH choose anoth
 	@ln -sf mesh bin/kubectl-mesh
 	@ln -sf mesh bin/kubectl_complete-mesh
 
+# Where make install puts things, under DESTDIR.
+PREFIX ?= /usr/local
+
+.PHONY: install
+install: ## install what make build built, with man pages and completions, under PREFIX (/usr/local)
+	@test -x bin/mesh || { echo "bin/mesh is not built: make build" >&2; exit 1; }
+	install -d '$(DESTDIR)$(PREFIX)'/{bin,share/man/man1,share/man/man7,share/bash-completion/completions,share/zsh/site-functions,share/fish/vendor_completions.d}
+	install bin/mesh '$(DESTDIR)$(PREFIX)/bin/'
+	ln -sf mesh '$(DESTDIR)$(PREFIX)/bin/kubectl-mesh'
+	ln -sf mesh '$(DESTDIR)$(PREFIX)/bin/kubectl_complete-mesh'
+	install -m 644 man/*.1 '$(DESTDIR)$(PREFIX)/share/man/man1/'
+	install -m 644 man/*.7 '$(DESTDIR)$(PREFIX)/share/man/man7/'
+	install -m 644 completions/mesh.bash '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/mesh'
+	install -m 644 completions/_mesh '$(DESTDIR)$(PREFIX)/share/zsh/site-functions/'
+	install -m 644 completions/mesh.fish '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/'
+
 .PHONY: test
 test: unit fuzz-short interop image-test ## run every test, each fuzz target for a moment, the interop program, the image
 
