@@ -65,10 +65,11 @@ func (d *demo) onScreen(ctx context.Context) error {
 
 // goOn tells on the screen what to try with the nodes, and of those that end, until ctx ends.
 func (d *demo) goOn(ctx context.Context) {
-	d.screen.say(mesh.LevelInfo, "the story is told; the nodes go on until you press q. Try in another terminal:")
-	d.screen.say(mesh.LevelInfo, "cd "+shellQuote(d.dir))
-	d.screen.say(mesh.LevelInfo, "$EDITOR east/manifests/local/cut.yaml")
+	// The newest stands first on the screen, so these are read in the order in which they are typed.
 	d.screen.say(mesh.LevelInfo, d.program()+" status --node "+d.node("west").relAPI())
+	d.screen.say(mesh.LevelInfo, "$EDITOR east/manifests/local/cut.yaml")
+	d.screen.say(mesh.LevelInfo, "cd "+shellQuote(d.dir))
+	d.screen.say(mesh.LevelInfo, "the story is told; the nodes go on until you press q. Try in another terminal:")
 	ended := d.endings()
 	for {
 		select {
