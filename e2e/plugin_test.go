@@ -27,7 +27,13 @@ type plugin struct {
 	west   *zone
 	ns     string
 	path   string // for PATH
-	pod    *kubetest.StandIn
+	*running
+}
+
+// running is what the parts of the test leave to each other.
+type running struct {
+	whole *testing.T
+	pod   *kubetest.StandIn
 }
 
 // Those who may less than the administrator, and what they may.
@@ -132,6 +138,7 @@ func TestPlugin(t *testing.T) {
 		{"nowhere", (*plugin).nowhere},
 		{"the machine is away", (*plugin).away},
 		{"another pod", (*plugin).replaced},
+		{"tui", (*plugin).tui},
 		{"warnings", (*plugin).warnings},
 	} {
 		t.Run(part.name, func(t *testing.T) {
@@ -151,7 +158,7 @@ func newPlugin(t *testing.T) *plugin {
 	must(t, err)
 	s := kubetest.SharedAs(t, "plugin", kubetest.Pods(), kubetest.User(pluginViewer), kubetest.User(pluginOperator),
 		kubetest.User(pluginProxier), kubetest.User(pluginStranger))
-	p := &plugin{t: t, server: s, path: t.TempDir()}
+	p := &plugin{t: t, server: s, path: t.TempDir(), running: &running{whole: t}}
 	for name, target := range map[string]string{"kubectl": kubetest.Tool(t, "kubectl"), "kubectl-mesh": binary, "kubectl_complete-mesh": binary, "mesh": binary} {
 		must(t, os.Symlink(target, filepath.Join(p.path, name)))
 	}
@@ -204,7 +211,7 @@ func (p *plugin) start() {
 
 func (p *plugin) runPod(name string) {
 	p.t.Helper()
-	p.pod = p.server.StandIn(p.t, &kubetest.StandIn{Namespace: p.ns, Name: name, Labels: map[string]string{"app.kubernetes.io/part-of": "mesh"},
+	p.pod = p.server.StandIn(p.whole, &kubetest.StandIn{Namespace: p.ns, Name: name, Labels: map[string]string{"app.kubernetes.io/part-of": "mesh"},
 		Ports:    map[int]string{3000: fmt.Sprintf("127.0.0.1:%d", p.east.http)},
 		Loopback: map[int]string{3001: p.east.config["api"].(map[string]any)["listen"].(string)}})
 }
@@ -489,6 +496,50 @@ func (p *plugin) away() {
 func (p *plugin) replaced() {
 	p.runPod("mesh-1")
 	p.is(p.as(pluginOperator, "-n", p.ns, "status"), 0, "in sync")
+}
+
+// tui watches the node through one port-forward for as long as that holds, and through another when the pod is replaced.
+func (p *plugin) tui() {
+	cmd := p.command(p.server.KubeconfigFor(p.t, p.server.UserToken(p.t, pluginOperator), p.ns), "kubectl", "mesh", "tui", "--plain")
+	log := filepath.Join(p.t.TempDir(), "log")
+	file, err := os.Create(log)
+	must(p.t, err)
+	defer file.Close()
+	cmd.Stdout, cmd.Stderr = file, file
+	before := p.pod.Forwards()
+	must(p.t, cmd.Start())
+	shows := func(words ...string) {
+		p.t.Helper()
+		eventually(p.t, fmt.Sprintf("it shows %q", words), func() error {
+			text := read(p.t, log)
+			for _, w := range words {
+				if !strings.Contains(text, w) {
+					return fmt.Errorf("no %q in\n%s", w, text)
+				}
+			}
+			return nil
+		})
+	}
+	shows("connecting to plugin/"+p.ns, "peers        1/1 ready", "west       Ready")
+	if n := p.pod.Forwards() - before; n != 1 {
+		p.t.Errorf("%d port-forwards were opened, want 1", n)
+	}
+	p.pod.Remove(p.t)
+	p.runPod("mesh-2")
+	eventually(p.t, "the other pod is watched", func() error {
+		if p.pod.Forwards() == 0 {
+			return errors.New("not yet\n" + read(p.t, log))
+		}
+		return nil
+	})
+	p.west.stop() // it is told by the other pod
+	shows("west       NotReady")
+	must(p.t, cmd.Process.Signal(syscall.SIGINT))
+	_ = cmd.Wait() // how it ended is looked at
+	if code := cmd.ProcessState.ExitCode(); code != 130 {
+		p.t.Errorf("interrupted it ended with %d\n%s", code, read(p.t, log))
+	}
+	p.west.start()
 }
 
 // warnings are those of the API server, each once.

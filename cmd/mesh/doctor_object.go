@@ -79,7 +79,7 @@ func traceText(e *env, t mesh.Trace, self mesh.Zone, short bool) string {
 		}
 		fmt.Fprintf(&b, "  %s  %-*s  %s%s\n", e.mark(s.Status), width, oneLine(s.Name), at, oneLine(s.Message))
 		if len(s.Next) > 0 && s.Status != mesh.CheckOK {
-			fmt.Fprintf(&b, "        next:  %s\n", strings.ReplaceAll(joinNext(s.Next), "\n", "\n      "))
+			fmt.Fprintf(&b, "        next:  %s\n", strings.ReplaceAll(e.asCalled(joinNext(s.Next)), "\n", "\n      "))
 		}
 	}
 	fmt.Fprintf(&b, "%s\n", traceSummary(t))

@@ -92,9 +92,9 @@ func checkText(e *env, x mesh.CheckResult) string {
 		fmt.Fprintf(&b, "        cause: %s\n", oneLine(x.Cause))
 	}
 	if len(x.Next) > 0 {
-		fmt.Fprintf(&b, "        next:  %s\n", strings.ReplaceAll(joinNext(x.Next), "\n", "\n      "))
+		fmt.Fprintf(&b, "        next:  %s\n", strings.ReplaceAll(e.asCalled(joinNext(x.Next)), "\n", "\n      "))
 	}
-	fmt.Fprintf(&b, "        docs:  %s\n", oneLine(checkDocs(x.ID)))
+	fmt.Fprintf(&b, "        docs:  %s\n", e.asCalled(oneLine(checkDocs(x.ID))))
 	return b.String()
 }
 

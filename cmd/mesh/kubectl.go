@@ -107,6 +107,29 @@ func addKubeFlags(e *env, fs *pflag.FlagSet) {
 	fs.AddFlagSet(k.set)
 }
 
+// refuseKube has the commands that make a node refuse the flags: they would mean a cluster to them that is not the one
+// they work on.
+func refuseKube(e *env, root *cobra.Command) {
+	for _, name := range []string{"run", "join", "keygen", "demo"} {
+		top := find(root, name)
+		if top == nil {
+			continue
+		}
+		walk(top, func(c *cobra.Command) {
+			runE := c.RunE
+			if runE == nil {
+				return
+			}
+			c.RunE = func(c *cobra.Command, args []string) error {
+				if given := e.kube.given(); len(given) > 0 {
+					return usageError(c, c.CommandPath()+" takes no --"+given[0], "it says which cluster is asked about its node, and this asks none")
+				}
+				return runE(c, args)
+			}
+		})
+	}
+}
+
 // completeKube completes the values of the flags.
 func completeKube(e *env, root *cobra.Command) {
 	k := &e.kube

@@ -152,7 +152,7 @@ func TestKubectlTranscript(t *testing.T) {
 	cluster.missing = true
 	call("kubectl-mesh", "peers")
 	cluster.missing = false
-	for _, line := range []string{"-n mesh-system peers", "peers -A", "--kube peers", "--context viewer peers nobody"} {
+	for _, line := range []string{"-n mesh-system peers", "peers -A", "run --kubeconfig x --context y", "-n x keygen", "--kube peers", "--context viewer peers nobody"} {
 		call("mesh", strings.Fields(line)...)
 	}
 	golden(t, "kubectl", strings.ReplaceAll(b.String(), gone, "127.0.0.1:1"))

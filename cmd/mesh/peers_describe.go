@@ -84,7 +84,7 @@ func describePeer(e *env, p mesh.Peer) string {
 	}
 	line("version", version)
 	if p.DeletesHeld > 0 {
-		line("held", plural(p.DeletesHeld, "delete")+"; see them: mesh peers accept-deletes "+p.Name)
+		line("held", plural(p.DeletesHeld, "delete")+"; see them: "+e.asCalled("mesh peers accept-deletes "+p.Name))
 	}
 	return b.String()
 }

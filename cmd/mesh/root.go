@@ -37,6 +37,7 @@ func newRootCmd(e *env) *cobra.Command {
 	root.AddCommand(commands(e)...)
 	root.SetHelpCommand(find(root, "help"))
 	refuseArchived(e, root)
+	refuseKube(e, root)
 	_ = root.RegisterFlagCompletionFunc("color", completeValues("auto", "always", "never"))
 	completeKube(e, root)
 	_ = root.RegisterFlagCompletionFunc("node", cobra.FixedCompletions([]string{"unix:", "http://"}, cobra.ShellCompDirectiveNoSpace|cobra.ShellCompDirectiveNoFileComp))

@@ -226,7 +226,7 @@ func (t *statusPrinter) cluster(c mesh.ClusterStatus) {
 	t.line(name, value, st, parts...)
 	for i, p := range c.Problems {
 		if i == maxProblems {
-			fmt.Fprintf(&t.b, "  %d more: mesh status -o json\n", len(c.Problems)-i)
+			fmt.Fprintf(&t.b, "  %d more: %s\n", len(c.Problems)-i, t.e.asCalled("mesh status -o json"))
 			break
 		}
 		fmt.Fprintf(&t.b, "  %s\n", oneLine(problemText(p)))
@@ -267,7 +267,7 @@ func (t *statusPrinter) health(findings []mesh.Finding) {
 	}
 	for i, f := range findings {
 		if i == maxProblems {
-			fmt.Fprintf(&t.b, "  %d more: mesh status -o json\n", len(findings)-i)
+			fmt.Fprintf(&t.b, "  %d more: %s\n", len(findings)-i, t.e.asCalled("mesh status -o json"))
 			break
 		}
 		mark := "warn"
@@ -276,7 +276,7 @@ func (t *statusPrinter) health(findings []mesh.Finding) {
 		}
 		fmt.Fprintf(&t.b, "  %s  %s\n", t.e.paint(t.e.stdout, mark, stateStyle(mark)), oneLine(findingText(f)))
 		if f.Next != "" {
-			fmt.Fprintf(&t.b, "        next: %s\n", oneLine(f.Next))
+			fmt.Fprintf(&t.b, "        next: %s\n", t.e.asCalled(oneLine(f.Next)))
 		}
 	}
 }

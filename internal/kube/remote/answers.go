@@ -34,6 +34,9 @@ const (
 	maxElsewhere = 10
 )
 
+// listEvery is how old a list of MeshPeers may be.
+const listEvery = 5 * time.Second
+
 // stale is when a node's own MeshPeer says that nobody writes it: a node does every minute.
 const stale = 3 * time.Minute
 
@@ -51,7 +54,7 @@ func (c *Cluster) peers(req *http.Request) (*http.Response, error) {
 	live := map[string][]mesh.Peer{} // by namespace
 	var group errgroup.Group
 	group.Go(func() error {
-		shown, listErr = c.meshPeers(req.Context(), namespace)
+		shown, listErr = c.listed(req.Context(), namespace)
 		return nil
 	})
 	if !c.cfg.AllNamespaces {
@@ -224,6 +227,32 @@ func partial(shown []meshpeer.Shown, namespace string, now time.Time) (mesh.Stat
 		}
 	}
 	return s, own
+}
+
+// listed is meshPeers for who asks every second: the node writes its objects when something happens, and the API server
+// should not have to list them more often than that matters.
+func (c *Cluster) listed(ctx context.Context, namespace string) ([]meshpeer.Shown, error) {
+	c.mu.Lock()
+	last := c.list
+	c.mu.Unlock()
+	if last.namespace == namespace && time.Since(last.at) < listEvery {
+		return last.shown, nil
+	}
+	shown, err := c.meshPeers(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list = list{namespace, shown, time.Now()}
+	return shown, nil
+}
+
+// list is what was listed last. It is not changed any more.
+type list struct {
+	namespace string
+	shown     []meshpeer.Shown
+	at        time.Time // zero: never
 }
 
 // meshPeers lists those of a namespace, or of all.

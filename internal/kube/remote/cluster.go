@@ -58,6 +58,7 @@ type Cluster struct {
 
 	mu    sync.Mutex
 	nodes map[string]*node // by namespace
+	list  list
 }
 
 // Open prepares the client. It sends no request.
