@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 		"mesh-controller": main,
 		"stubborn":        stubborn,
 		"panicking":       panicking,
+		"showing":         showing,
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -25,16 +24,8 @@ func TestTUIPanics(t *testing.T) {
 	for _, where := range []string{"watch", "doctor", "clock"} {
 		t.Run(where, func(t *testing.T) {
 			t.Parallel()
-			exe, err := os.Executable()
-			if err != nil {
-				t.Fatal(err)
-			}
 			dir := t.TempDir()
-			bin := filepath.Join(dir, "panicking")
-			if err := os.Symlink(exe, bin); err != nil {
-				t.Fatal(err)
-			}
-			term := terminaltest.Start(t, terminaltest.Options{Width: 120, Height: 30, Env: []string{"TMPDIR=" + dir}})
+			term, bin := terminalFor(t, "panicking", terminaltest.Options{Width: 120, Height: 30, Env: []string{"TMPDIR=" + dir}})
 			term.Run(bin + " " + where + "; echo EXIT $?")
 			if where == "doctor" {
 				term.AwaitText("MESH east", "LIVE")
