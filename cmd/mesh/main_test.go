@@ -38,7 +38,11 @@ func TestMain(m *testing.M) {
 //
 //	valid KIND [stdout|stderr]
 //
-// which demands that what the last command printed are documents of that kind, valid by docs/schema.
+// which demands that what the last command printed are documents of that kind, valid by docs/schema, and
+//
+//	interrupted SIGNAL COMMAND [ARG...]
+//
+// which runs a command that waits, sends it that signal and demands that it says so and ends with 130.
 func TestScript(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -46,8 +50,9 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		UpdateScripts:       *update,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exitcode": exitcode,
-			"valid":    valid,
+			"exitcode":    exitcode,
+			"valid":       valid,
+			"interrupted": interrupted,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
@@ -74,6 +79,26 @@ func exitcode(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("%s: exit code %d, want %d", args[1], got, want)
 	}
+}
+
+// interrupted gives the command a second until the signal comes. One that had not begun by then, on a busy machine, is
+// ended by the system and says nothing: it is run again and given more time.
+func interrupted(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: interrupted SIGNAL COMMAND [ARG...]")
+	}
+	for seconds := 1; seconds <= 16; seconds *= 2 {
+		err := ts.Exec("timeout", append([]string{"--preserve-status", "-s", args[0], strconv.Itoa(seconds)}, args[1:]...)...)
+		said := ts.ReadFile("stderr")
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && exit.ExitCode() == exitInterrupted && said == "interrupted\n" {
+			return
+		}
+		if said != "" {
+			ts.Fatalf("%s: %v, and it said %q, want exit code %d and interrupted", args[1], err, said, exitInterrupted)
+		}
+	}
+	ts.Fatalf("%s says nothing when it gets SIG%s", args[1], args[0])
 }
 
 // testEnv is a world of its own: a temporary working directory, a fixed clock, an empty environment, no
