@@ -229,11 +229,15 @@ func completeListed(values ...string) cobra.CompletionFunc {
 	}
 }
 
-// completePaths completes file names where a flag's value is one, going by what its help calls it, and nothing where
-// no other completion is known.
-func completePaths(c *cobra.Command) {
+// completeFlags completes the values of flags that take one of a few, and file names where a value is one, going by what
+// help calls it. Where nothing is known, nothing is completed.
+func completeFlags(c *cobra.Command) {
 	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
 		if _, known := c.GetFlagCompletionFunc(f.Name); known {
+			return
+		}
+		if list, ok := f.Value.(*choice); ok {
+			_ = c.RegisterFlagCompletionFunc(f.Name, completeValues(list.values...))
 			return
 		}
 		switch value, _ := pflag.UnquoteUsage(f); value {

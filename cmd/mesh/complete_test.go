@@ -63,7 +63,7 @@ func TestCompletionTranscript(t *testing.T) {
 		"log show --object Config", "adopt ", "adopt ConfigMap/default/", "adopt configmap/default/a", "invite ", "invite revoke ", "invite --for ", "status ", "status -o ", "version -c ", "completion "} {
 		fmt.Fprintf(&b, "$ mesh %s<TAB>\n%s", line, completed(t, dir, line))
 	}
-	for _, line := range []string{"", "k", "help ", "help MESH-60", "help mesh-60", "help peers.", "help peers ", "run -c ", "run -k ", "run --folder ", "run --log-level ", "keygen ", "keygen --public ", "join ", "join --token-file ", "--color ", "invite --zone "} {
+	for _, line := range []string{"", "k", "help ", "help MESH-60", "help mesh-60", "help peers.", "help peers ", "run -c ", "run -k ", "run --folder ", "run --log-level ", "keygen ", "keygen --public ", "join ", "join --token-file ", "--color ", "tui --theme ", "tui --replay ", "doctor --group ", "doctor --skip peers.l", "doctor --bundle ", "invite --zone "} {
 		fmt.Fprintf(&b, "$ mesh %s<TAB>\n%s", line, completed(t, "", line))
 	}
 	golden(t, "completion", b.String())

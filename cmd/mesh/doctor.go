@@ -62,7 +62,6 @@ func newDoctorCmd(e *env) *cobra.Command {
 	groupFlags(c, "what comes of it", "fail-on", "bundle", "output")
 	_ = c.RegisterFlagCompletionFunc("group", completeListed(doctor.Groups()...))
 	_ = c.RegisterFlagCompletionFunc("skip", completeListed(checkIDs()...))
-	_ = c.RegisterFlagCompletionFunc("fail-on", completeValues("fail", "warn"))
 	c.MarkFlagsMutuallyExclusive("offline", "list")
 	c.MarkFlagsMutuallyExclusive("bundle", "list")
 	c.RunE = func(c *cobra.Command, args []string) error {

@@ -34,7 +34,6 @@ func newLogExportCmd(e *env) *cobra.Command {
 	c.ValidArgsFunction = only(1, node.completeLogs(e))
 	format := exportJSONL
 	c.Flags().Var(newChoice(&format, exportJSONL, exportCBOR), "format", "write `jsonl|cbor`")
-	_ = c.RegisterFlagCompletionFunc("format", completeValues(exportJSONL, exportCBOR))
 	secrets := c.Flags().Bool("show-secrets", false, "write the content of Secrets too")
 	yes := c.Flags().BoolP("yes", "y", false, "do not ask")
 	c.RunE = func(c *cobra.Command, args []string) error {

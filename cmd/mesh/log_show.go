@@ -39,7 +39,6 @@ func newLogShowCmd(e *env) *cobra.Command {
 	f.BoolVar(&s.secrets, "show-secrets", false, "show the content of Secrets too")
 	yes := f.BoolP("yes", "y", false, "do not ask")
 	_ = c.RegisterFlagCompletionFunc("object", node.completeObjects(e))
-	_ = c.RegisterFlagCompletionFunc("type", completeValues(admin.Types()...))
 	s.format = addOutputFlag(c, formatText, formatJSON)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := s.read(c, span, object, args); err != nil {

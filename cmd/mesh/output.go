@@ -30,7 +30,6 @@ const (
 func addOutputFlag(c *cobra.Command, formats ...string) *string {
 	format := formats[0]
 	c.Flags().VarP(newChoice(&format, formats...), "output", "o", "print as "+orList(formats))
-	_ = c.RegisterFlagCompletionFunc("output", completeValues(formats...))
 	return &format
 }
 

@@ -38,12 +38,11 @@ func newRootCmd(e *env) *cobra.Command {
 	root.SetHelpCommand(find(root, "help"))
 	refuseArchived(e, root)
 	refuseKube(e, root)
-	_ = root.RegisterFlagCompletionFunc("color", completeValues("auto", "always", "never"))
 	completeKube(e, root)
 	_ = root.RegisterFlagCompletionFunc("node", cobra.FixedCompletions([]string{"unix:", "http://"}, cobra.ShellCompDirectiveNoSpace|cobra.ShellCompDirectiveNoFileComp))
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	walk(root, func(c *cobra.Command) {
-		completePaths(c)
+		completeFlags(c)
 		switch {
 		case c.HasSubCommands() && !c.Runnable():
 			c.Args = cobra.ArbitraryArgs
