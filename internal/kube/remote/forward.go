@@ -266,19 +266,31 @@ func (s *stream) Read(p []byte) (int, error) {
 	if err == nil || n > 0 {
 		return n, nil
 	}
+	return 0, s.reason(err)
+}
+
+// Write does the same: the far end may have ended the stream before anything was said.
+func (s *stream) Write(p []byte) (int, error) {
+	n, err := s.data.Write(p)
+	if err != nil {
+		err = s.reason(err)
+	}
+	return n, err
+}
+
+// reason is what the far end said, which may come a little after the end that it explains, or else err.
+func (s *stream) reason(err error) error {
 	t := time.NewTimer(verdictTime)
 	defer t.Stop()
 	select {
 	case <-s.verdict:
 		if s.err != nil {
-			return 0, s.err
+			return s.err
 		}
 	case <-t.C:
 	}
-	return 0, err
+	return err
 }
-
-func (s *stream) Write(p []byte) (int, error) { return s.data.Write(p) }
 
 // Close ends both streams, whatever is still on its way.
 func (s *stream) Close() error {
