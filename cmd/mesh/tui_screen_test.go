@@ -113,6 +113,18 @@ func TestTUIBundleScreen(t *testing.T) {
 	}
 }
 
+// The README shows the screen as it is.
+func TestREADMEScreen(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := sampleGolden(t, [2]int{80, 24}, "ascii"); !strings.Contains(trimmed(string(readme)), want) {
+		t.Errorf("README.md doesn't show\n%s", want)
+	}
+}
+
 // trimmed is a screen without spaces at the ends of lines, which a terminal doesn't tell from nothing.
 func trimmed(screen string) string {
 	var b strings.Builder
