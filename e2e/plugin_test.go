@@ -317,6 +317,17 @@ func (p *plugin) doctor() {
 		p.t.Errorf("exit code %d\n%s%s", s.code, s.out, s.err)
 	}
 	p.has(s, "peers", "ok")
+	p.has(p.as(pluginViewer, "-n", p.ns, "doctor"), "kubectl auth can-i list pods -n "+p.ns)
+
+	bundle := filepath.Join(p.t.TempDir(), "bundle.tar.gz")
+	if s = p.as(pluginOperator, "-n", p.ns, "doctor", "--bundle", bundle); s.code != 0 && s.code != 4 {
+		p.t.Errorf("exit code %d\n%s%s", s.code, s.out, s.err)
+	}
+	s = p.run(p.command("/dev/null", "mesh", "status", "--archive", bundle))
+	if s.code != 0 {
+		p.t.Errorf("exit code %d\n%s%s", s.code, s.out, s.err)
+	}
+	p.has(s, "zone         plugin", "in sync")
 }
 
 func (p *plugin) completion() {
