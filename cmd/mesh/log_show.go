@@ -34,7 +34,7 @@ func newLogShowCmd(e *env) *cobra.Command {
 	f.StringVar(&span, "range", "", "only sequence numbers `A..B`, both included; either may be left out")
 	f.Var(newChoice(&s.query.Type, admin.Types()...), "type", "only operations of one `TYPE`: "+orList(admin.Types()))
 	f.StringVar(&object, "object", "", "only operations about `KIND/NAMESPACE/NAME`")
-	f.BoolVarP(&s.follow, "follow", "f", false, "go on printing new operations")
+	f.BoolVarP(&s.follow, "follow", "f", false, "go on printing new operations; on a terminal q ends it")
 	f.BoolVar(&s.lost, "lost", false, "show content that lost to another zone's, which is kept for 30 days")
 	f.BoolVar(&s.secrets, "show-secrets", false, "show the content of Secrets too")
 	yes := f.BoolP("yes", "y", false, "do not ask")
@@ -57,7 +57,7 @@ func newLogShowCmd(e *env) *cobra.Command {
 		if s.lost {
 			return nodeError(e, s.showLost(c.Context(), src))
 		}
-		return nodeError(e, s.show(c.Context(), src))
+		return nodeError(e, e.untilQuit(c.Context(), s.follow && !c.Flags().Changed("output"), func(ctx context.Context) error { return s.show(ctx, src) }))
 	}
 	return c
 }

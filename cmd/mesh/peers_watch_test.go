@@ -97,12 +97,12 @@ func TestWatchedPeerVanishes(t *testing.T) {
 func TestQEndsAWatch(t *testing.T) {
 	t.Parallel()
 	dir := serveFake(t, newFakeNode(t))
-	for _, line := range []string{"peers -w", "peers -w west"} {
+	for line, shown := range map[string]string{"peers -w": "west", "peers -w west": "west", "status -w": "health", "log show -f": "delete"} {
 		te := inspectEnv(t)
 		keys, typed := io.Pipe()
 		te.env.stdin = keys
 		te.env.isTerminal = func(any) bool { return true }
-		te.env.stdout = &lineWatcher{on: map[string]func(){"west": func() { go typed.Write([]byte("xyq")) }}}
+		te.env.stdout = &lineWatcher{on: map[string]func(){shown: func() { go typed.Write([]byte("xyq")) }}}
 		if code := te.run(t, line, dir); code != exitOK {
 			t.Errorf("mesh %s: exit %d: %s", line, code, te.stderr.String())
 		}

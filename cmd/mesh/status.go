@@ -31,7 +31,7 @@ func newStatusCmd(e *env) *cobra.Command {
 	c.Flags().Var(&wait, "wait", "return once ready and in sync, at most after `DURATION`, 60s if none is given")
 	c.Flags().Lookup("wait").NoOptDefVal = "60s"
 	c.Flags().Lookup("wait").DefValue = ""
-	watch := c.Flags().BoolP("watch", "w", false, "print again whenever something changes")
+	watch := c.Flags().BoolP("watch", "w", false, "print again whenever something changes; on a terminal q ends it")
 	format := addOutputFlag(c, formatText, formatJSON, formatYAML)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		client, err := node.client(e)
@@ -45,7 +45,7 @@ func newStatusCmd(e *env) *cobra.Command {
 				return err
 			}
 		}
-		return nodeError(e, s.show(c.Context()))
+		return nodeError(e, e.untilQuit(c.Context(), *watch && !c.Flags().Changed("output"), s.show))
 	}
 	return c
 }
