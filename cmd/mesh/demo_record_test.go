@@ -46,7 +46,7 @@ func TestDemoRecording(t *testing.T) {
 	if err := tui.ReadRecording(strings.NewReader(string(b)), func(f mesh.Frame) error {
 		frames = append(frames, f)
 		for _, n := range f.Notices {
-			if n.Kind == noticeDemo && !f.Whole {
+			if n.Kind == mesh.NoticeDemo && !f.Whole {
 				told = append(told, n.Text)
 			}
 		}

@@ -91,9 +91,6 @@ func (d *demo) endings() <-chan *demoNode {
 	return ended
 }
 
-// noticeDemo marks what mesh demo does among the events of a node.
-const noticeDemo mesh.NoticeKind = "demo"
-
 // demoSource is a node of the demo as the screen watches it, with the demo's own lines among its notices.
 type demoSource struct {
 	e    *env
@@ -111,7 +108,7 @@ func (s *demoSource) say(level, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last++
-	n := mesh.Notice{ID: s.last, Time: s.e.now(), Kind: noticeDemo, Level: level, Text: text}
+	n := mesh.Notice{ID: s.last, Time: s.e.now(), Kind: mesh.NoticeDemo, Level: level, Text: text}
 	s.lines = append(s.lines, n)
 	if s.sink != nil {
 		s.sink(mesh.Frame{Time: n.Time, Notices: []mesh.Notice{n}})

@@ -44,6 +44,7 @@ const (
 	NoticeKube  NoticeKind = "kube"  // the cluster: watches, the API server, the witness
 	NoticeLog   NoticeKind = "log"   // forks, refusals, incarnations
 	NoticeJoin  NoticeKind = "join"  // invitations and admissions
+	NoticeDemo  NoticeKind = "demo"  // what mesh demo does to its nodes; no node tells it
 )
 
 // Levels of notices.

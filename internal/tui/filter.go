@@ -28,7 +28,8 @@ type term struct {
 
 // noticeKinds are the kinds of notices.
 var noticeKinds = []string{string(mesh.NoticePeer), string(mesh.NoticeLink), string(mesh.NoticeSync), string(mesh.NoticeApply),
-	string(mesh.NoticeMerge), string(mesh.NoticeSnap), string(mesh.NoticeKube), string(mesh.NoticeLog), string(mesh.NoticeJoin)}
+	string(mesh.NoticeMerge), string(mesh.NoticeSnap), string(mesh.NoticeKube), string(mesh.NoticeLog), string(mesh.NoticeJoin),
+	string(mesh.NoticeDemo)}
 
 // peerStates are the states of peers in lower case.
 var peerStates = []string{"ready", "notready", "unknown", "unavailable", "notadmitted"}

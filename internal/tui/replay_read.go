@@ -74,7 +74,7 @@ func (s *recording) next() (mesh.Frame, error) {
 			}
 		case "", "id", "event", "retry": // comments, and what only a live connection needs
 		default:
-			return mesh.Frame{}, fmt.Errorf("line %d: not a recorded stream of frames, whose lines begin with id: or data:", s.line)
+			return mesh.Frame{}, fmt.Errorf("line %d: not a recorded stream of frames, in which id: or data: begins every line", s.line)
 		}
 	}
 }
