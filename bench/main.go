@@ -81,6 +81,7 @@ func budgets() []budget {
 		{path: "idle with 10 peers, of a core", figure: "BenchmarkIdle %-core", limit: 1, unit: "%"},
 		{path: "idle with 10 peers, resident memory", figure: "BenchmarkIdle MiB", limit: 64, unit: "MiB"},
 		{path: "idle with 10 peers, sent by a node", figure: "BenchmarkIdle wire-B/s", limit: 2048, unit: "B/s"},
+		{path: "a frame of the screen, 500 peers and 10,000 objects", figure: "BenchmarkFrame/160x48 ms/frame", limit: 16, unit: "ms"},
 	}
 }
 

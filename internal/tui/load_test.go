@@ -80,6 +80,7 @@ func BenchmarkFrame(b *testing.B) {
 				s.View()
 				round++
 			}
+			b.ReportMetric(b.Elapsed().Seconds()*1000/float64(round), "ms/frame")
 		})
 	}
 }
