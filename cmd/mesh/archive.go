@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dcp.hiro.io/mesh/internal/admin"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // archived are the commands that answer from a bundle. log show, verify and export are among them to say what a bundle
@@ -76,9 +77,9 @@ func (e *env) archive() (*admin.Archive, error) {
 	e.now = func() time.Time { return a.Info.Time }
 	whose := "made where no node answered"
 	if n := a.Info.Node; n != nil {
-		whose = fmt.Sprintf("zone %s, key %s", orNone(string(n.Zone)), shortID(n.PublicKey))
+		whose = fmt.Sprintf("zone %s, key %s", orNone(string(n.Zone)), readable.ShortID(n.PublicKey))
 	}
-	e.note("from the bundle %s: %s, %s (%s ago)", oneLine(name), oneLine(whose), rfc3339(a.Info.Time), ago(now.Sub(a.Info.Time)))
+	e.note("from the bundle %s: %s, %s (%s ago)", oneLine(name), oneLine(whose), rfc3339(a.Info.Time), readable.Span(now.Sub(a.Info.Time)))
 	return a, nil
 }
 

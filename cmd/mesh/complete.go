@@ -12,6 +12,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/admin"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 const (
@@ -94,7 +95,7 @@ func listHeld(ctx context.Context, client *admin.Client) ([]string, error) {
 	held, err := client.Held(ctx)
 	var out []string
 	for _, h := range held {
-		out = append(out, fmt.Sprintf("%s\t%s held", h.Zone, plural(len(h.Objects), "delete")))
+		out = append(out, fmt.Sprintf("%s\t%s held", h.Zone, readable.Count(len(h.Objects), "delete")))
 	}
 	return out, err
 }
@@ -145,7 +146,7 @@ func (f *nodeFlags) completeLogs(e *env) cobra.CompletionFunc {
 		}
 		var out []string
 		for _, l := range logs {
-			if v := fmt.Sprintf("%s\t%s", l.Name, plural(int(l.Operations), "operation")); len(out) == 0 || !strings.HasPrefix(out[len(out)-1], l.Name+"\t") {
+			if v := fmt.Sprintf("%s\t%s", l.Name, readable.Count(int(l.Operations), "operation")); len(out) == 0 || !strings.HasPrefix(out[len(out)-1], l.Name+"\t") {
 				out = append(out, v) // a zone has a log for each life of its store: the name stands for all
 			}
 		}

@@ -12,6 +12,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/admin"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // compareEvery is how often all that the nodes hold is compared.
@@ -132,7 +133,7 @@ func (d *demo) verify(ctx context.Context) (string, error) {
 		}
 		operations += found
 	}
-	return plural(int(operations), "operation"), nil
+	return readable.Count(int(operations), "operation"), nil
 }
 
 func verifyAll(ctx context.Context, c *admin.Client) (operations uint64, err error) {

@@ -17,6 +17,7 @@ import (
 	"dcp.hiro.io/mesh/internal/kube/lease"
 	"dcp.hiro.io/mesh/internal/kube/meshpeer"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 const (
@@ -193,10 +194,10 @@ func (k *kubeDoctor) rights(ctx context.Context, conn *kube.Connection) []mesh.C
 		return unanswered(ctx, "what mesh may do could not be found out", err)
 	}
 	if len(missing) == 0 && unknown > 0 {
-		return doctor.OK("mesh may do all that was asked about, %s; nothing is known of %s whose kind was not found", plural(asked, "right"), entries(unknown))
+		return doctor.OK("mesh may do all that was asked about, %s; nothing is known of %s whose kind was not found", readable.Count(asked, "right"), entries(unknown))
 	}
 	if len(missing) == 0 {
-		return doctor.OK("mesh may do all that it has to: %s", plural(asked, "right"))
+		return doctor.OK("mesh may do all that it has to: %s", readable.Count(asked, "right"))
 	}
 	account, err := conn.Account(ctx)
 	if err != nil || account == "" {

@@ -8,6 +8,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/doctor"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // doctorReport tells what checks find: in words as it comes, or as one document at the end.
@@ -161,10 +162,10 @@ func (r *doctorReport) finish() error {
 	s := r.summary()
 	var parts []string
 	if s.Fail > 0 {
-		parts = append(parts, plural(s.Fail, "fault"))
+		parts = append(parts, readable.Count(s.Fail, "fault"))
 	}
 	if s.Warn > 0 && r.failOn == "warn" {
-		parts = append(parts, plural(s.Warn, "warning"))
+		parts = append(parts, readable.Count(s.Warn, "warning"))
 	}
 	first := worst(r.results)[0]
 	return &cliError{Code: "MESH-4201", What: "found " + strings.Join(parts, " and "), Cause: first.Message, Next: first.Next}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"runtime"
 	"strings"
+
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // Exit codes. The others are the first digit of the error's code.
@@ -85,7 +87,7 @@ func (e *env) failText(c *cliError) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s\n", e.paint(e.stderr, "error:", styleBad), oneLine(c.What))
 	for _, d := range c.Details {
-		fmt.Fprintf(&b, "  %s\n", printable(d))
+		fmt.Fprintf(&b, "  %s\n", readable.Text(d))
 	}
 	if c.Cause != "" {
 		fmt.Fprintf(&b, "  cause: %s\n", oneLine(c.Cause))

@@ -12,6 +12,7 @@ import (
 	"dcp.hiro.io/mesh/internal/config"
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 	"dcp.hiro.io/mesh/internal/token"
 )
 
@@ -123,7 +124,7 @@ func createInvite(ctx context.Context, e *env, client *admin.Client, req admin.I
 	}
 	if in.TakesOver != nil {
 		e.warn("zone %s belongs to the key %s, not heard of for %s: whoever redeems this invite takes the zone over, and that key is not admitted any more",
-			*in.Zone, shortID(in.TakesOver.PublicKey), e.since(in.TakesOver.LastSeen))
+			*in.Zone, readable.ShortID(in.TakesOver.PublicKey), e.since(in.TakesOver.LastSeen))
 	}
 	switch {
 	case format != formatText:
@@ -146,7 +147,7 @@ func inviteSentence(e *env, in mesh.NewInvite) string {
 	fmt.Fprintf(&b, "invite %s admits ", in.ID)
 	switch {
 	case in.For != nil:
-		fmt.Fprintf(&b, "the node with the key %s", shortID(*in.For))
+		fmt.Fprintf(&b, "the node with the key %s", readable.ShortID(*in.For))
 	case in.Uses == 1:
 		b.WriteString("one node")
 	default:
@@ -244,10 +245,10 @@ func inviteTable(e *env, list []mesh.Invite, wide bool) table {
 			zone = string(*in.Zone)
 		}
 		if in.For != nil {
-			forKey = shortID(*in.For)
+			forKey = readable.ShortID(*in.For)
 		}
 		if d := in.Expires.Sub(e.now()); d > 0 {
-			left = ago(d)
+			left = readable.Span(d)
 		}
 		row := []string{in.ID, zone, forKey, fmt.Sprintf("%d/%d", in.Used, in.Uses), left, string(in.State)}
 		if wide {
@@ -262,7 +263,7 @@ func inviteTable(e *env, list []mesh.Invite, wide bool) table {
 func usedBy(in mesh.Invite) string {
 	var by []string
 	for _, r := range in.Redemptions {
-		by = append(by, fmt.Sprintf("%s(%s)", r.Zone, shortID(r.PublicKey)))
+		by = append(by, fmt.Sprintf("%s(%s)", r.Zone, readable.ShortID(r.PublicKey)))
 	}
 	return orNone(strings.Join(by, ","))
 }

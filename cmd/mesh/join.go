@@ -15,6 +15,7 @@ import (
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/node"
+	"dcp.hiro.io/mesh/internal/readable"
 	"dcp.hiro.io/mesh/internal/replica"
 	"dcp.hiro.io/mesh/internal/token"
 )
@@ -237,7 +238,7 @@ func (j *joining) openKey() (err error) {
 	}
 	if !j.token.For.IsZero() {
 		return &cliError{Code: "MESH-6507", What: "the invite " + j.token.ID + " is bound to another key",
-			Cause: fmt.Sprintf("it is for the key %s, and there is no key in %s", shortID(j.token.For.String()), j.files.keyFile),
+			Cause: fmt.Sprintf("it is for the key %s, and there is no key in %s", readable.ShortID(j.token.For.String()), j.files.keyFile),
 			Next:  []string{"mesh join TOKEN -k FILE, with that key", "or ask for an invite without --for"}}
 	}
 	if err := j.e.checkKeyDir(j.files.keyFile); err != nil {
@@ -255,7 +256,7 @@ func (j *joining) checkKey() error {
 			Next: []string{"mesh run", "or on this machine too: mesh join TOKEN -k other.key -c other.yaml"}}
 	case !j.token.For.IsZero() && own != j.token.For:
 		return &cliError{Code: "MESH-6507", What: "the invite " + j.token.ID + " is bound to another key",
-			Cause: fmt.Sprintf("it is for the key %s, and this node has %s", shortID(j.token.For.String()), shortID(own.String())),
+			Cause: fmt.Sprintf("it is for the key %s, and this node has %s", readable.ShortID(j.token.For.String()), readable.ShortID(own.String())),
 			Next:  []string{"mesh invite --for " + own.String() + ", on the inviter"}}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/node"
+	"dcp.hiro.io/mesh/internal/readable"
 	"dcp.hiro.io/mesh/internal/replica"
 	"dcp.hiro.io/mesh/internal/token"
 )
@@ -59,7 +60,7 @@ func refusedJoin(t token.Token, zone mesh.Zone, r *node.JoinRefused) error {
 	}
 	by := "another key"
 	if !r.By.IsZero() {
-		by = "the key " + shortID(r.By.String())
+		by = "the key " + readable.ShortID(r.By.String())
 	}
 	switch r.Code {
 	case string(replica.DenialExpired):

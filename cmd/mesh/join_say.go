@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dcp.hiro.io/mesh/internal/config"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // joinDocument is what mesh join tells as JSON.
@@ -48,9 +49,9 @@ func (j *joining) inviteLine() string {
 		zone = "zone " + string(j.token.Zone)
 	}
 	left := j.token.Expires.Sub(j.e.now())
-	when := ago(left) + " left"
+	when := readable.Span(left) + " left"
 	if left <= 0 {
-		when = "expired " + ago(-left) + " ago by this clock"
+		when = "expired " + readable.Span(-left) + " ago by this clock"
 	}
 	return fmt.Sprintf("%s, network %s, %s, %s", j.token.ID, j.token.Network, zone, when)
 }
@@ -64,7 +65,7 @@ func (j *joining) sayWho(zone string) error {
 	if zone != "" {
 		zone += " "
 	}
-	if err := j.say("inviter", fmt.Sprintf("%s%s at %s", zone, shortID(j.token.Inviter.PeerID()), at)); err != nil {
+	if err := j.say("inviter", fmt.Sprintf("%s%s at %s", zone, readable.ShortID(j.token.Inviter.PeerID()), at)); err != nil {
 		return err
 	}
 	key := j.files.keyName()
@@ -75,7 +76,7 @@ func (j *joining) sayWho(zone string) error {
 	default:
 		key += fmt.Sprintf(" created (%04o)", keyFileMode)
 	}
-	return j.say("key", fmt.Sprintf("%s, %s", key, shortID(j.key.Public().PeerID())))
+	return j.say("key", fmt.Sprintf("%s, %s", key, readable.ShortID(j.key.Public().PeerID())))
 }
 
 // tell sums up.
@@ -96,7 +97,7 @@ func (j *joining) tell(done config.Changed) error {
 	}
 	text := fmt.Sprintf("%s%s as zone %s", admitted, orNone(string(j.out.InviterZone)), j.out.Zone)
 	if n := len(j.out.Contacts); n > 0 {
-		text += fmt.Sprintf("; %s learned", plural(n, "more peer"))
+		text += fmt.Sprintf("; %s learned", readable.Count(n, "more peer"))
 	}
 	if err := j.say("admitted", text); err != nil {
 		return err

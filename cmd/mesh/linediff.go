@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 const (
@@ -45,7 +47,7 @@ func lineDiff(name, from, to string) string {
 			out.WriteString("\n  ...")
 		}
 		skipped = false
-		out.WriteString("\n" + strings.TrimRight(printable(l), " "))
+		out.WriteString("\n" + strings.TrimRight(readable.Text(l), " "))
 	}
 	if skipped {
 		out.WriteString("\n  ...")

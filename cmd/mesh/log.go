@@ -8,6 +8,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 func newLogCmd(e *env) *cobra.Command {
@@ -78,9 +79,9 @@ func logTable(e *env, logs []mesh.LogStatus, wide bool) table {
 		row := []string{l.Name, optional(l.Height), optional(l.Applied), fmt.Sprint(l.Lag), optional(l.Snapshot),
 			fmt.Sprint(l.Operations), binary(l.Bytes), l.State, e.since(l.Updated)}
 		if wide {
-			row = append(row, rfc3339(l.Incarnation), peerIDOf(l.PublicKey), shortID(l.PublicKey), shortID(l.LogID))
+			row = append(row, rfc3339(l.Incarnation), peerIDOf(l.PublicKey), readable.ShortID(l.PublicKey), readable.ShortID(l.LogID))
 		}
-		t.rows = append(t.rows, append(row, ago(e.now().Sub(l.Incarnation))))
+		t.rows = append(t.rows, append(row, readable.Span(e.now().Sub(l.Incarnation))))
 	}
 	return t
 }

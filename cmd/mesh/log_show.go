@@ -11,6 +11,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/admin"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 func newLogShowCmd(e *env) *cobra.Command {
@@ -270,7 +271,7 @@ func (s *logShow) showLost(ctx context.Context, src logSource) error {
 			continue
 		}
 		t.rows = append(t.rows, []string{fmt.Sprint(l.ID), l.Object, string(l.Zone), fmt.Sprint(uint64(l.Version)), l.Reason,
-			binary(uint64(l.Bytes)), ago(s.e.now().Sub(l.Time))})
+			binary(uint64(l.Bytes)), readable.Span(s.e.now().Sub(l.Time))})
 	}
 	if *s.format == formatJSON {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dcp.hiro.io/mesh/internal/admin"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 func newLogVerifyCmd(e *env) *cobra.Command {
@@ -75,7 +76,7 @@ func verifyLogs(c *cobra.Command, e *env, src logSource, format string, args []s
 		e.note("No logs found.")
 	}
 	if faulty > 0 {
-		return &cliError{Code: "MESH-4001", What: fmt.Sprintf("%s of %d with faults", plural(faulty, "log"), len(logs)),
+		return &cliError{Code: "MESH-4001", What: fmt.Sprintf("%s of %d with faults", readable.Count(faulty, "log"), len(logs)),
 			Cause: "what is stored is not what was signed", Next: []string{"stop the node, move its store aside and start it again"}}
 	}
 	return nil
@@ -95,10 +96,10 @@ func printVerification(e *env, v *admin.Verification, width int) error {
 		where := noValue
 		if v.Operations > 0 {
 			where = fmt.Sprintf("%d-%d", v.From, v.To)
-			held = fmt.Sprintf("%s: signatures, sequence and back-links hold", plural(int(v.Operations), "operation"))
+			held = fmt.Sprintf("%s: signatures, sequence and back-links hold", readable.Count(int(v.Operations), "operation"))
 		}
 		if v.Withheld > 0 {
-			held += fmt.Sprintf("; %s with Secrets not at hand", plural(int(v.Withheld), "body"))
+			held += fmt.Sprintf("; %s with Secrets not at hand", readable.Count(int(v.Withheld), "body"))
 		}
 		return e.printf("%s    %s  %-*s  %s\n", e.paint(e.stdout, "ok", styleOK), zone, minRange, where, held)
 	}

@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
+
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // apiVersion marks every JSON and YAML document that mesh prints. Fields are only ever added.
@@ -161,18 +162,7 @@ func dropStyle(n *yaml.Node) {
 	}
 }
 
-// printable replaces what could steer a terminal or break a line in text that came from elsewhere: control
-// characters, line and paragraph separators, and the marks that reverse the direction of writing.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) {
-			return '?'
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
-}
-
-// oneLine is printable with line breaks turned into spaces.
+// oneLine is readable.Text with line breaks turned into spaces.
 func oneLine(s string) string {
-	return printable(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " "))
+	return readable.Text(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " "))
 }

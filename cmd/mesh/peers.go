@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 func newPeersCmd(e *env) *cobra.Command {
@@ -248,7 +249,7 @@ func peerTable(e *env, peers []mesh.Peer, wide bool) table {
 	for _, p := range peers {
 		row := []string{p.Name, string(p.State), peerAddress(p), millis(p.RTTSeconds), optional(p.LagOperations), e.since(p.LastSeen), orDash(p.Version)}
 		if wide {
-			row = append(row, shortID(p.PublicKey), orDash(p.Transport), seconds(p.LagSeconds), seconds(p.ClockOffsetSeconds),
+			row = append(row, readable.ShortID(p.PublicKey), orDash(p.Transport), seconds(p.LagSeconds), seconds(p.ClockOffsetSeconds),
 				traffic(p, p.TxBytes), traffic(p, p.RxBytes), p.PeerID)
 		}
 		t.rows = append(t.rows, append(row, e.since(p.FirstSeen)))
@@ -317,7 +318,7 @@ func findPeer(peers []mesh.Peer, name string, others ...string) (mesh.Peer, erro
 	}
 	var names []string
 	for _, p := range found {
-		names = append(names, fmt.Sprintf("%s (%s)", p.Name, shortID(p.PublicKey)))
+		names = append(names, fmt.Sprintf("%s (%s)", p.Name, readable.ShortID(p.PublicKey)))
 	}
 	return mesh.Peer{}, &cliError{Code: "MESH-2102", What: fmt.Sprintf("%q may be %s", name, orList(names)),
 		Cause: "more than one peer fits", Next: []string{"the same command with a longer part of the key"}}

@@ -9,6 +9,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/admin"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 func newAcceptDeletesCmd(e *env) *cobra.Command {
@@ -78,14 +79,14 @@ func acceptDeletes(ctx context.Context, e *env, client *admin.Client, name strin
 	if err != nil {
 		return err
 	}
-	e.note("accepted %s of zone %s", plural(done.Accepted, "deletion"), done.Zone)
+	e.note("accepted %s of zone %s", readable.Count(done.Accepted, "deletion"), done.Zone)
 	return nil
 }
 
 // question asks what agreeing does: to deletions of the node's own zone it announces them, to those of another
 // it carries them out here.
 func question(set mesh.HeldDeletes, own mesh.Zone) string {
-	n := plural(len(set.Objects), "object")
+	n := readable.Count(len(set.Objects), "object")
 	switch {
 	case set.Reason == "ClusterReplaced":
 		return fmt.Sprintf("The cluster of zone %s looks replaced or restored and lacks %s. Delete them everywhere?", set.Zone, n)

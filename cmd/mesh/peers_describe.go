@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 func newDescribePeerCmd(e *env) *cobra.Command {
@@ -84,7 +85,7 @@ func describePeer(e *env, p mesh.Peer) string {
 	}
 	line("version", version)
 	if p.DeletesHeld > 0 {
-		line("held", plural(p.DeletesHeld, "delete")+"; see them: "+e.asCalled("mesh peers accept-deletes "+p.Name))
+		line("held", readable.Count(p.DeletesHeld, "delete")+"; see them: "+e.asCalled("mesh peers accept-deletes "+p.Name))
 	}
 	return b.String()
 }
@@ -98,7 +99,7 @@ func admittedBy(p mesh.Peer) string {
 	case a.By == nil:
 		return "by this node's configuration"
 	}
-	who := shortID(*a.By)
+	who := readable.ShortID(*a.By)
 	if a.ByZone != nil {
 		who = fmt.Sprintf("%s (%s)", *a.ByZone, who)
 	}
@@ -110,7 +111,7 @@ func admittedBy(p mesh.Peer) string {
 
 // tenure is one key in the history of a zone.
 func tenure(k mesh.ZoneKey) string {
-	s := shortID(k.PublicKey)
+	s := readable.ShortID(k.PublicKey)
 	if k.Generation > 0 {
 		s += fmt.Sprintf(", by hand-over %d", k.Generation)
 	}
@@ -129,7 +130,7 @@ func tenure(k mesh.ZoneKey) string {
 		s += " " + rfc3339(*k.Until)
 	}
 	if k.EndedBy != nil {
-		s += " by " + shortID(*k.EndedBy)
+		s += " by " + readable.ShortID(*k.EndedBy)
 	}
 	return s
 }

@@ -10,6 +10,7 @@ import (
 	"dcp.hiro.io/mesh/internal/admin"
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 func newRemovePeerCmd(e *env) *cobra.Command {
@@ -64,7 +65,7 @@ func (r *removal) run(ctx context.Context, name string, yes bool) error {
 		return r.tell(now, "%s was removed already", r.name)
 	}
 	if !yes {
-		ok, err := r.e.confirm(fmt.Sprintf("Expel %s (%s) from the mesh for good? Its objects stay, without an owner.", r.name, shortID(r.key.String())), "--yes")
+		ok, err := r.e.confirm(fmt.Sprintf("Expel %s (%s) from the mesh for good? Its objects stay, without an owner.", r.name, readable.ShortID(r.key.String())), "--yes")
 		if err != nil {
 			return err
 		}

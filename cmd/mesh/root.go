@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"dcp.hiro.io/mesh/internal/readable"
 	"dcp.hiro.io/mesh/internal/typo"
 )
 
@@ -212,21 +213,14 @@ func takesArgs(least, most int) cobra.PositionalArgs {
 		case most == 0:
 			want = "no arguments"
 		case least == most:
-			want = plural(least, "argument")
+			want = readable.Count(least, "argument")
 		case n < least:
-			want = "at least " + plural(least, "argument")
+			want = "at least " + readable.Count(least, "argument")
 		default:
-			want = "at most " + plural(most, "argument")
+			want = "at most " + readable.Count(most, "argument")
 		}
 		return usageError(c, fmt.Sprintf("%s takes %s, got %d", c.CommandPath(), want, n), "usage: "+c.UseLine())
 	}
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // find returns the direct subcommand of that name, nil when there is none.

@@ -10,6 +10,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/config"
 	"dcp.hiro.io/mesh/internal/keys"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 func newRunCmd(e *env) *cobra.Command {
@@ -150,5 +151,5 @@ func checkConfig(e *env, cfg *config.Config) error {
 		where = "the configuration"
 	}
 	return e.printf("%s is valid: zone %s, network %s, %s, %s\n", where, cmp.Or(string(cfg.Mesh.Zone), "of the token"), strconv.Quote(string(cfg.NetworkID)),
-		plural(len(cfg.Nodes), "node"), plural(len(cfg.Mesh.Resources), "resource"))
+		readable.Count(len(cfg.Nodes), "node"), readable.Count(len(cfg.Mesh.Resources), "resource"))
 }

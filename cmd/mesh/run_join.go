@@ -17,6 +17,7 @@ import (
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/node"
 	"dcp.hiro.io/mesh/internal/oplog"
+	"dcp.hiro.io/mesh/internal/readable"
 	"dcp.hiro.io/mesh/internal/replica"
 	"dcp.hiro.io/mesh/internal/token"
 )
@@ -62,7 +63,7 @@ func (r *running) mustJoin() (*token.Token, error) {
 		return nil, &cliError{Code: "MESH-2502", What: "this node made the invite " + t.ID + " itself", Cause: "it is for another node, with a key of its own", Next: []string{"mesh run, without --join-file"}}
 	case !t.For.IsZero() && t.For != own:
 		return nil, &cliError{Code: "MESH-6507", What: "the invite " + t.ID + " is bound to another key",
-			Cause: fmt.Sprintf("it is for the key %s, and this node has %s", shortID(t.For.String()), shortID(own.String())), Next: []string{"mesh invite --for " + own.String() + ", on the inviter"}}
+			Cause: fmt.Sprintf("it is for the key %s, and this node has %s", readable.ShortID(t.For.String()), readable.ShortID(own.String())), Next: []string{"mesh invite --for " + own.String() + ", on the inviter"}}
 	case t.Zone != "" && r.cfg.Mesh.Zone != "" && t.Zone != r.cfg.Mesh.Zone:
 		return nil, otherZone(t, r.cfg.Mesh.Zone, "mesh.zone")
 	}

@@ -11,6 +11,7 @@ import (
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/node"
+	"dcp.hiro.io/mesh/internal/readable"
 	"dcp.hiro.io/mesh/internal/replica"
 )
 
@@ -114,7 +115,7 @@ func (w *way) arrival() []mesh.TraceStep {
 		return []mesh.TraceStep{announced, held}
 	}
 	r := w.status.Replication[i]
-	announced.Message = fmt.Sprintf("%s of %s's log are announced", plural(int(r.Announced), "operation"), r.Zone)
+	announced.Message = fmt.Sprintf("%s of %s's log are announced", readable.Count(int(r.Announced), "operation"), r.Zone)
 	held.Message = "all of them are here"
 	if r.LagOperations > 0 {
 		held.Status, held.Reason = mesh.CheckFail, "behind"
@@ -129,13 +130,15 @@ func (w *way) behind() (out []mesh.TraceStep) {
 	for _, r := range w.status.Replication {
 		if r.LagOperations > 0 {
 			out = append(out, mesh.TraceStep{Name: "held", Status: mesh.CheckFail, Reason: "behind", Next: []string{"mesh peers describe " + string(r.Zone), "mesh status --wait"},
-				Message: fmt.Sprintf("%s announced %s that are not here yet, for %s; it may be among them", r.Zone, plural(int(r.LagOperations), "operation"), round(r.LagSeconds))})
+				Message: fmt.Sprintf("%s announced %s that are not here yet, for %s; it may be among them", r.Zone, readable.Count(int(r.LagOperations), "operation"), round(r.LagSeconds))})
 		}
 	}
 	return out
 }
 
-func round(seconds float64) string { return ago(time.Duration(seconds * float64(time.Second))) }
+func round(seconds float64) string {
+	return readable.Span(time.Duration(seconds * float64(time.Second)))
+}
 
 // maxTraceProblems bounds how many problems of the cluster are told with one object.
 const maxTraceProblems = 5
@@ -172,7 +175,7 @@ func (w *way) problems() (out []mesh.TraceStep) {
 		}
 	}
 	if unread > 0 {
-		add(mesh.CheckWarn, "Unread", plural(unread, "other file")+" in the folder cannot be read; it may be defined there")
+		add(mesh.CheckWarn, "Unread", readable.Count(unread, "other file")+" in the folder cannot be read; it may be defined there")
 	}
 	return out
 }
@@ -229,7 +232,7 @@ func (w *way) recipient(z replica.Recipient) mesh.TraceStep {
 		if peer.State != mesh.Ready && peer.State != "" {
 			s.Message += "; it is " + string(peer.State)
 			if peer.Since != nil {
-				s.Message += " since " + ago(w.now.Sub(*peer.Since))
+				s.Message += " since " + readable.Span(w.now.Sub(*peer.Since))
 			}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/admin"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 func newStatusCmd(e *env) *cobra.Command {
@@ -169,7 +170,7 @@ func lacks(s mesh.Status) string {
 	var parts []string
 	for _, r := range s.Replication {
 		if r.LagOperations > 0 {
-			parts = append(parts, fmt.Sprintf("behind %s by %s", r.Zone, plural(int(r.LagOperations), "operation")))
+			parts = append(parts, fmt.Sprintf("behind %s by %s", r.Zone, readable.Count(int(r.LagOperations), "operation")))
 		}
 	}
 	for _, f := range s.Findings {
@@ -182,7 +183,7 @@ func lacks(s mesh.Status) string {
 	case !s.Ready:
 		parts = []string{"the node is not ready"}
 	case s.Peers.Ready < s.Peers.Total:
-		parts = []string{fmt.Sprintf("%d of %s ready, not compared with the others", s.Peers.Ready, plural(s.Peers.Total, "peer"))}
+		parts = []string{fmt.Sprintf("%d of %s ready, not compared with the others", s.Peers.Ready, readable.Count(s.Peers.Total, "peer"))}
 	default:
 		parts = []string{"not compared with the other nodes yet"}
 	}

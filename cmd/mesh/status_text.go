@@ -8,6 +8,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/kube/lease"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 const (
@@ -27,7 +28,7 @@ func statusText(e *env, s mesh.Status, peers []mesh.Peer) string {
 	t := &statusPrinter{e: e}
 	t.line("zone", string(s.Zone), stylePlain, s.PeerID)
 	t.line("network", string(s.NetworkID), stylePlain, strings.Join(s.Listen, ", "))
-	about := []string{"up " + span(time.Duration(s.UptimeSeconds*float64(time.Second)))}
+	about := []string{"up " + readable.LongSpan(time.Duration(s.UptimeSeconds*float64(time.Second)))}
 	if s.Incarnation != nil {
 		about = append(about, "incarnation "+rfc3339(*s.Incarnation))
 	} else {
@@ -61,7 +62,7 @@ func standbyText(e *env, s mesh.Status) string {
 	t := &statusPrinter{e: e}
 	t.line("zone", string(s.Zone), stylePlain, s.PeerID)
 	t.line("network", string(s.NetworkID), stylePlain, strings.Join(s.Listen, ", "))
-	t.line("version", s.Version, stylePlain, "up "+span(time.Duration(s.UptimeSeconds*float64(time.Second))))
+	t.line("version", s.Version, stylePlain, "up "+readable.LongSpan(time.Duration(s.UptimeSeconds*float64(time.Second))))
 	switch since := s.Lease.Since; {
 	case s.Lease.State == string(lease.Standby):
 		t.line("lease", "standby", styleOK, orNobody(s.Lease.Holder)+" leads"+forHowLong(e, &since))
@@ -137,7 +138,7 @@ func (t *statusPrinter) replication(s mesh.Status) {
 			continue
 		}
 		if late++; late <= maxNamed {
-			behind = append(behind, fmt.Sprintf("%s %s, %.1fs", r.Zone, plural(int(r.LagOperations), "op"), r.LagSeconds))
+			behind = append(behind, fmt.Sprintf("%s %s, %.1fs", r.Zone, readable.Count(int(r.LagOperations), "op"), r.LagSeconds))
 		}
 	}
 	rest := len(s.Replication) - late
@@ -170,9 +171,9 @@ func where(r mesh.Resources) string {
 	case r.Kinds == 0:
 		return ""
 	case r.Namespaces == 0:
-		return "; " + plural(r.Kinds, "kind")
+		return "; " + readable.Count(r.Kinds, "kind")
 	}
-	return "; " + plural(r.Kinds, "kind") + " in " + plural(r.Namespaces, "namespace")
+	return "; " + readable.Count(r.Kinds, "kind") + " in " + readable.Count(r.Namespaces, "namespace")
 }
 
 // counts says the first three and whatever is not zero of the others.
@@ -184,7 +185,7 @@ func counts(all ...count) []string {
 		}
 		word := fmt.Sprintf("%d %s", c.n, c.word)
 		if c.plurals {
-			word = plural(c.n, c.word)
+			word = readable.Count(c.n, c.word)
 		}
 		if c.word == "delete" {
 			word += " held"
@@ -218,10 +219,10 @@ func (t *statusPrinter) cluster(c mesh.ClusterStatus) {
 		parts = append(parts, "last write "+t.e.since(c.LastWrite)+" ago")
 	}
 	if c.ConflictsLastHour != nil {
-		parts = append(parts, plural(*c.ConflictsLastHour, "conflict")+" in 1h")
+		parts = append(parts, readable.Count(*c.ConflictsLastHour, "conflict")+" in 1h")
 	}
 	if name == "cluster" || len(c.Problems) > 0 {
-		parts = append(parts, plural(len(c.Problems), "problem"))
+		parts = append(parts, readable.Count(len(c.Problems), "problem"))
 	}
 	t.line(name, value, st, parts...)
 	for i, p := range c.Problems {

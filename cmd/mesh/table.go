@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 const (
@@ -100,7 +102,7 @@ func cell(row []string, j int) string {
 	if j >= len(row) || row[j] == "" {
 		return noValue
 	}
-	return strings.Join(strings.Fields(printable(row[j])), "_")
+	return strings.Join(strings.Fields(readable.Text(row[j])), "_")
 }
 
 func (t table) widths(cells [][]string) []int {
@@ -149,13 +151,4 @@ func cutMiddle(s string, width int) string {
 	keep := width - len(dots)
 	tail := keep / 2
 	return string(r[:keep-tail]) + dots + string(r[len(r)-tail:])
-}
-
-// shortID keeps the first 12 and the last 6 characters of a long id, enough to tell ids apart by eye.
-func shortID(id string) string {
-	const head, tail = 12, 6
-	if len(id) <= head+tail+len("...") {
-		return id
-	}
-	return id[:head] + "..." + id[len(id)-tail:]
 }

@@ -125,17 +125,6 @@ func TestPrintTableUsesTheTerminal(t *testing.T) {
 	}
 }
 
-func TestShortID(t *testing.T) {
-	t.Parallel()
-	const id = "12D3KooWQK1wnefoLrcVHbbnf5tLzbopUd3K3bFAoJpA7YJgL5pV"
-	if got := shortID(id); got != "12D3KooWQK1w...JgL5pV" {
-		t.Errorf("shortID = %s", got)
-	}
-	if got := shortID("peer-3d4017c3"); got != "peer-3d4017c3" {
-		t.Errorf("shortID of a short one = %s", got)
-	}
-}
-
 func TestColour(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	kubejson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/cli-runtime/pkg/printers"
+
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // maxTemplate is how much of a template's file is read: people write them by hand.
@@ -139,7 +141,7 @@ func parseColumnsFile(text string) ([]customColumn, error) {
 	}
 	names, paths := strings.Fields(lines[0]), strings.Fields(lines[1])
 	if len(names) != len(paths) {
-		return nil, fmt.Errorf("%s with %s", plural(len(names), "column"), plural(len(paths), "path"))
+		return nil, fmt.Errorf("%s with %s", readable.Count(len(names), "column"), readable.Count(len(paths), "path"))
 	}
 	var columns []customColumn
 	for i, name := range names {
@@ -182,13 +184,13 @@ func (t *template) print(e *env, doc []byte) error {
 	return e.write(out)
 }
 
-// printableLines is printable for text of several lines.
+// printableLines is readable.Text for text of several lines.
 func printableLines(s string) string {
 	lines := strings.Split(s, "\n")
 	for i, l := range lines {
 		cells := strings.Split(l, "\t")
 		for j, c := range cells {
-			cells[j] = printable(c)
+			cells[j] = readable.Text(c)
 		}
 		lines[i] = strings.Join(cells, "\t")
 	}

@@ -3,49 +3,17 @@ package main
 import (
 	"fmt"
 	"math"
-	"strings"
 	"time"
+
+	"dcp.hiro.io/mesh/internal/readable"
 )
-
-// ago prints a span of time in its largest unit, such as 14s, 9m, 26h or 3d; below a second 0s.
-func ago(d time.Duration) string {
-	switch {
-	case d < 0:
-		return "0s"
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
-}
-
-// span prints a longer span in its two largest units, such as 3d4h.
-func span(d time.Duration) string {
-	d = max(d, 0).Truncate(time.Second)
-	days := d / (24 * time.Hour)
-	s := (d % (24 * time.Hour)).String()
-	if days == 0 {
-		if d >= time.Hour { // 3h20m0s
-			return strings.TrimSuffix(d.Truncate(time.Minute).String(), "0s")
-		}
-		return s
-	}
-	hours := d % (24 * time.Hour) / time.Hour
-	if hours == 0 {
-		return fmt.Sprintf("%dd", days)
-	}
-	return fmt.Sprintf("%dd%dh", days, hours)
-}
 
 // since is ago of a time that may be missing.
 func (e *env) since(t *time.Time) string {
 	if t == nil {
 		return noValue
 	}
-	return ago(e.now().Sub(*t))
+	return readable.Span(e.now().Sub(*t))
 }
 
 // millis prints seconds as a round trip is said: 0.4ms, 18ms, 1.2s.

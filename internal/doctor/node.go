@@ -2,11 +2,11 @@ package doctor
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // Node is what a running node tells about itself, at one moment.
@@ -107,7 +107,7 @@ func (n *Node) answers() []mesh.CheckResult {
 		return OK("a node of zone %s answers and stands by", s.Zone)
 	}
 	up := time.Duration(s.UptimeSeconds * float64(time.Second))
-	return OK("a node of zone %s answers: version %s, up %s", s.Zone, s.Version, span(up))
+	return OK("a node of zone %s answers: version %s, up %s", s.Zone, s.Version, readable.Span(up))
 }
 
 // found looks for what the node itself reports under the id of the check.
@@ -194,25 +194,4 @@ func (n *Node) anyReady() bool {
 		}
 	}
 	return false
-}
-
-// plural counts things.
-func plural[T int | uint64](n T, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
-}
-
-// span says a time as people do: 14s, 9m, 3h, 12d.
-func span(d time.Duration) string {
-	switch {
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%ds", max(int(d.Seconds()), 0))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
 }

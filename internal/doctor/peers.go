@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // Limits of what is well between nodes.
@@ -47,7 +48,7 @@ func (n *Node) reachable() []mesh.CheckResult {
 func (n *Node) away(p mesh.Peer) mesh.CheckResult {
 	for_ := ""
 	if p.Since != nil {
-		for_ = " for " + span(n.Now.Sub(*p.Since))
+		for_ = " for " + readable.Span(n.Now.Sub(*p.Since))
 	}
 	x := Warn(p.Name, p.Name+" has not been ready"+for_, awayCause(p), "mesh peers describe "+p.Name)
 	switch p.State {
@@ -155,7 +156,7 @@ func (n *Node) lag() []mesh.CheckResult {
 		if r.LagOperations == 0 || late < lagWarn {
 			continue
 		}
-		x := Warn(string(r.Zone), fmt.Sprintf("%s: %s behind for %s", r.Zone, plural(r.LagOperations, "operation"), span(late)), "they were announced and did not arrive",
+		x := Warn(string(r.Zone), fmt.Sprintf("%s: %s behind for %s", r.Zone, readable.Count(r.LagOperations, "operation"), readable.Span(late)), "they were announced and did not arrive",
 			"mesh log ls", "mesh doctor --group network")
 		if p := n.ofZone(r.Zone); p == nil || p.State != mesh.Ready {
 			x.Cause = "the zone is not reachable, and no other node sent them"
@@ -170,7 +171,7 @@ func (n *Node) lag() []mesh.CheckResult {
 	if len(n.Status.Replication) == 0 {
 		return Skip("nothing of another zone is known yet")
 	}
-	return OK("no zone is behind by more than %s", span(lagWarn))
+	return OK("no zone is behind by more than %s", readable.Span(lagWarn))
 }
 
 // clock judges this machine's clock by most of the others, and theirs by this one.
@@ -196,7 +197,7 @@ func (n *Node) clock() []mesh.CheckResult {
 		median = (median + offsets[len(offsets)/2-1]) / 2
 	}
 	if len(offsets) > 1 && math.Abs(median) > clockOff.Seconds() {
-		return []mesh.CheckResult{Fail("", "this machine's clock is "+ahead(-median), fmt.Sprintf("compared with those of %s", plural(len(offsets), "peer")),
+		return []mesh.CheckResult{Fail("", "this machine's clock is "+ahead(-median), fmt.Sprintf("compared with those of %s", readable.Count(len(offsets), "peer")),
 			"timedatectl status", "start a time service here, such as chrony")}
 	}
 	var bad []mesh.CheckResult
@@ -207,7 +208,7 @@ func (n *Node) clock() []mesh.CheckResult {
 	if len(bad) > 0 {
 		return bad
 	}
-	return OK("%s within %s", allOf(len(offsets), "clock agrees", "clocks agree"), span(clockOff))
+	return OK("%s within %s", allOf(len(offsets), "clock agrees", "clocks agree"), readable.Span(clockOff))
 }
 
 // ahead says by how much a clock is wrong.
@@ -223,7 +224,7 @@ func ahead(seconds float64) string {
 	if by > maxSeconds {
 		by = maxSeconds
 	}
-	return span(time.Duration(by)*time.Second) + " " + word
+	return readable.Span(time.Duration(by)*time.Second) + " " + word
 }
 
 // maxSeconds is the longest time that a Duration holds, about 292 years.

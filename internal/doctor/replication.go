@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 const (
@@ -36,12 +37,12 @@ func (n *Node) stuck() []mesh.CheckResult {
 		}
 		since := "nothing of it ever arrived"
 		if l.Updated != nil {
-			since = fmt.Sprintf("its newest operation arrived %s ago", span(n.Now.Sub(*l.Updated)))
+			since = fmt.Sprintf("its newest operation arrived %s ago", readable.Span(n.Now.Sub(*l.Updated)))
 		}
 		if l.State == "Frozen" {
 			since = "it is frozen"
 		}
-		bad = append(bad, Fail(string(l.Zone), fmt.Sprintf("the log of %s stands still, %s behind", l.Zone, plural(l.Lag, "operation")), since,
+		bad = append(bad, Fail(string(l.Zone), fmt.Sprintf("the log of %s stands still, %s behind", l.Zone, readable.Count(l.Lag, "operation")), since,
 			"mesh log ls", "mesh log verify "+string(l.Zone)))
 	}
 	if len(bad) > 0 {
@@ -98,20 +99,20 @@ func (n *Node) snapshot() []mesh.CheckResult {
 	next := []string{"look for errors in the log of the node", "mesh log ls"}
 	age := ""
 	if n.SnapshotAt != nil {
-		age = ", " + span(n.Now.Sub(*n.SnapshotAt)) + " old"
+		age = ", " + readable.Span(n.Now.Sub(*n.SnapshotAt)) + " old"
 		// An operation came after the next snapshot was due, and so long ago that it should have made one.
 		due := n.SnapshotAt.Add(n.SnapshotInterval)
 		if u := own.Updated; u != nil && n.SnapshotInterval > 0 && u.After(due) && n.Now.Sub(*u) > n.SnapshotInterval {
 			return []mesh.CheckResult{Warn(string(own.Zone), "the snapshot of this zone's log is overdue"+age,
-				fmt.Sprintf("operations came after it, the last %s ago", span(n.Now.Sub(*u))), next...)}
+				fmt.Sprintf("operations came after it, the last %s ago", readable.Span(n.Now.Sub(*u))), next...)}
 		}
 	}
 	switch {
 	case after > limit && n.SnapshotMaxLog > 0:
-		return []mesh.CheckResult{Warn(string(own.Zone), fmt.Sprintf("%s of this zone's log follow the newest snapshot", plural(after, "operation")),
+		return []mesh.CheckResult{Warn(string(own.Zone), fmt.Sprintf("%s of this zone's log follow the newest snapshot", readable.Count(after, "operation")),
 			fmt.Sprintf("one is due after %d", n.SnapshotMaxLog), next...)}
 	case own.Snapshot == nil:
-		return OK("this zone's log is too young for a snapshot: %s", plural(after, "operation"))
+		return OK("this zone's log is too young for a snapshot: %s", readable.Count(after, "operation"))
 	}
 	return OK("the newest snapshot of this zone's log is at %d%s", *own.Snapshot, age)
 }
@@ -169,7 +170,7 @@ func (n *Node) conflicts() []mesh.CheckResult {
 			fights++
 		}
 	}
-	said := fmt.Sprintf("%s among %s since this node started", plural(n.KubeConflicts, "conflict"), plural(n.KubeWrites, "write"))
+	said := fmt.Sprintf("%s among %s since this node started", readable.Count(n.KubeConflicts, "conflict"), readable.Count(n.KubeWrites, "write"))
 	many := n.KubeConflicts >= conflictsLeast && float64(n.KubeConflicts) > conflictsShare*float64(n.KubeWrites)
 	switch {
 	case fights > 0:

@@ -32,7 +32,7 @@ const module = "dcp.hiro.io/mesh"
 
 // floors lists the core from the ground up. A package imports lower floors only, never its own.
 var floors = [][]string{
-	{"keys", "typo"},
+	{"keys", "readable", "typo"},
 	{"mesh"},
 	{"operation/cbor"},
 	{"object", "operation"},

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
+
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // placedPanes is what is on the screen below the pages.
@@ -348,7 +350,7 @@ func (m *model) copyText(focus place) tea.Cmd {
 		return nil
 	}
 	m.note = "copied the " + what
-	return m.guard(m.copy(visible(text)))
+	return m.guard(m.copy(readable.Text(text)))
 }
 
 // reconnect tries again at once, or plays a recording from its beginning.

@@ -5,6 +5,8 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/rivo/uniseg"
+
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // tone is what a cell says by its style, beside what it says by itself. The theme decides how it looks.
@@ -131,7 +133,7 @@ func (c *canvas) mend() {
 // text draws s from x on, cut off at limit columns, and returns how many it took. Control characters and
 // what could steer a terminal become a question mark: text comes from other nodes.
 func (c *canvas) text(x, y, limit int, s string, t tone) int {
-	if isPrintableASCII(s) { // most of all that is drawn
+	if readable.IsPlain(s) { // most of all that is drawn
 		n := max(min(len(s), limit), 0)
 		for i := range n {
 			c.put(x+i, y, s[i:i+1], t)
@@ -139,7 +141,7 @@ func (c *canvas) text(x, y, limit int, s string, t tone) int {
 		return n
 	}
 	used := 0
-	g := uniseg.NewGraphemes(visible(s))
+	g := uniseg.NewGraphemes(readable.Text(s))
 	for g.Next() {
 		cluster := g.Str()
 		w := ansi.StringWidth(cluster)
@@ -156,15 +158,6 @@ func (c *canvas) text(x, y, limit int, s string, t tone) int {
 		used += w
 	}
 	return used
-}
-
-func isPrintableASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
 }
 
 // lines returns the text of the canvas without tones, trailing spaces kept: every line has the full width.

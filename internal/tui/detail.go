@@ -9,6 +9,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // fact is a line about a peer: a name and what is so, or a heading without a name.
@@ -47,7 +48,7 @@ func drawFact(c *canvas, left, y int, f fact) {
 	}
 	c.text(left, y, factName, f.name, dim)
 	x := left + factName
-	c.text(x, y, c.width-x, shorten(visible(f.text), c.width-x), f.tone)
+	c.text(x, y, c.width-x, shorten(readable.Text(f.text), c.width-x), f.tone)
 }
 
 // drawShortDetail draws two columns of two lines, or the left ones alone.
@@ -62,9 +63,9 @@ func (m *model) drawShortDetail(c *canvas, p placed, q *peer) {
 	}
 	version, up := valueOrDash(q.Version), ""
 	if q.Incarnation != nil {
-		up = "  up " + longSpan(m.shown.now.Sub(*q.Incarnation))
+		up = "  up " + readable.LongSpan(m.shown.now.Sub(*q.Incarnation))
 	}
-	who := shortID(q.PeerID) + "  " + versionWord(version) + up
+	who := readable.ShortID(q.PeerID) + "  " + versionWord(version) + up
 	how := fmt.Sprintf("clock %s   tx %s  rx %s   key %s", offsetText(q.ClockOffsetSeconds), sizeText(q.TxBytes), sizeText(q.RxBytes),
 		q.PublicKey[:min(len(q.PublicKey), 4)])
 	split := c.width
@@ -75,13 +76,13 @@ func (m *model) drawShortDetail(c *canvas, p placed, q *peer) {
 		if y >= c.height {
 			return
 		}
-		c.text(1, y, split-1, shorten(visible(texts[0]), split-1), plain)
+		c.text(1, y, split-1, shorten(readable.Text(texts[0]), split-1), plain)
 		if split < c.width {
 			x := split + 2
-			c.text(x, y, c.width-x, shorten(visible(texts[1]), c.width-x), plain)
+			c.text(x, y, c.width-x, shorten(readable.Text(texts[1]), c.width-x), plain)
 		} else if y == 1 && c.height == 2 {
 			used := len(texts[0]) + 4
-			c.text(used, y, c.width-used, shorten(visible(texts[1]), c.width-used), plain)
+			c.text(used, y, c.width-used, shorten(readable.Text(texts[1]), c.width-used), plain)
 		}
 	}
 }
@@ -123,10 +124,10 @@ func (m *model) peerFacts(q *peer) []fact {
 	facts := []fact{{name: "Peer id", text: orDash(q.PeerID)}, {name: "Public key", text: orDash(q.PublicKey)}}
 	state := string(q.State)
 	if q.Since != nil {
-		state += " since " + dateText(*q.Since) + " (" + longSpan(s.now.Sub(*q.Since)) + ")"
+		state += " since " + dateText(*q.Since) + " (" + readable.LongSpan(s.now.Sub(*q.Since)) + ")"
 	}
 	if n := q.recentChanges(s.now); n > 0 {
-		state += ", " + plural(n, "change") + " in 24h"
+		state += ", " + readable.Count(n, "change") + " in 24h"
 	}
 	if len(q.Reasons) > 0 {
 		state += ", " + strings.Join(q.Reasons, ", ")
@@ -256,7 +257,7 @@ func (m *model) drawPeerPage(c *canvas, p *page) {
 func wrapFacts(facts []fact, room int) []fact {
 	var out []fact
 	for _, f := range facts {
-		f.text = visible(f.text)
+		f.text = readable.Text(f.text)
 		if room < 10 || ansi.StringWidth(f.text) <= room {
 			out = append(out, f)
 			continue
@@ -288,7 +289,7 @@ func (m *model) pageFacts(q *peer) []fact {
 		facts = append(facts, fact{name: "Admitted", text: admission(a)})
 	}
 	if q.DeletesHeld > 0 {
-		facts = append(facts, fact{name: "Held", text: plural(q.DeletesHeld, "delete") + " wait until somebody accepts them", tone: warn})
+		facts = append(facts, fact{name: "Held", text: readable.Count(q.DeletesHeld, "delete") + " wait until somebody accepts them", tone: warn})
 	}
 	facts = append(facts, fact{}, fact{name: "Connection"})
 	for i, e := range q.Endpoints {
@@ -361,7 +362,7 @@ func admission(a *mesh.Admission) string {
 	if a.By == nil {
 		return "by this node's configuration"
 	}
-	who := shortID(*a.By)
+	who := readable.ShortID(*a.By)
 	if a.ByZone != nil {
 		who = string(*a.ByZone) + " (" + who + ")"
 	}

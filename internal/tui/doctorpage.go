@@ -8,6 +8,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // checkGroups is the order in which `mesh doctor` names its groups; others follow as they come.
@@ -61,7 +62,7 @@ func doctorLines(results []mesh.CheckResult, width int) []doctorLine {
 		if len(groups[name]) == 0 {
 			continue
 		}
-		lines = append(lines, doctorLine{text: visible(name), at: 2, tone: strong})
+		lines = append(lines, doctorLine{text: readable.Text(name), at: 2, tone: strong})
 		for _, r := range groups[name] {
 			lines = append(lines, checkLines(r, width)...)
 		}
@@ -81,7 +82,7 @@ func checkLines(r mesh.CheckResult, width int) []doctorLine {
 	var lines []doctorLine
 	add := func(first doctorLine, text string, at int) {
 		first.at = at
-		for i, part := range strings.Split(ansi.Wrap(visible(text), max(width-at, 8), ""), "\n") {
+		for i, part := range strings.Split(ansi.Wrap(readable.Text(text), max(width-at, 8), ""), "\n") {
 			if i > 0 {
 				first.word = ""
 			}

@@ -2,6 +2,8 @@ package tui
 
 import (
 	"fmt"
+
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // draw draws the whole screen.
@@ -222,7 +224,7 @@ func drawTitle(c *canvas, r rect, title string, focused bool) {
 		t = strong
 	}
 	room := r.w - 6
-	if title = shorten(visible(title), room); title != "" && room > 0 {
+	if title = shorten(readable.Text(title), room); title != "" && room > 0 {
 		used := c.text(r.x+3, r.y, room, title, t)
 		c.put(r.x+2, r.y, " ", plain)
 		c.put(r.x+3+used, r.y, " ", plain)

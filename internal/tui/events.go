@@ -8,6 +8,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 func noticeID(n *mesh.Notice) string { return fmt.Sprintf("%d/%d", n.ID, n.Time.UnixNano()) }
@@ -78,7 +79,7 @@ func (m *model) drawEvents(c *canvas, p placed, focused bool) {
 	rows := m.events.rows[from:to]
 	zone := 5
 	for _, n := range rows {
-		zone = max(zone, ansi.StringWidth(visible(string(n.Zone))))
+		zone = max(zone, ansi.StringWidth(readable.Text(string(n.Zone))))
 	}
 	zone = min(zone, max(c.width/5, 5))
 	for y, n := range rows {
@@ -114,7 +115,7 @@ func drawNotice(c *canvas, y int, n *mesh.Notice, zone int, now time.Time, roomy
 	}
 	c.put(x, y, mark, t)
 	x += 1 + gap
-	c.text(x, y, zone, shorten(visible(string(n.Zone)), zone), plain)
+	c.text(x, y, zone, shorten(readable.Text(string(n.Zone)), zone), plain)
 	x += zone + zoneGap
 	c.text(x, y, c.width-x, noticeText(n, c.width-x), plain)
 }
@@ -122,7 +123,7 @@ func drawNotice(c *canvas, y int, n *mesh.Notice, zone int, now time.Time, roomy
 // noticeWords is what happened, and to which object.
 func noticeWords(n *mesh.Notice) string {
 	if n.Object == "" {
-		return visible(n.Text)
+		return readable.Text(n.Text)
 	}
 	name := n.Object
 	if key, err := mesh.ParseObjectKey(n.Object); err == nil {
@@ -130,15 +131,15 @@ func noticeWords(n *mesh.Notice) string {
 		name = key.String()
 	}
 	if strings.Contains(n.Text, name) {
-		return visible(n.Text)
+		return readable.Text(n.Text)
 	}
-	return visible(name + " " + n.Text)
+	return readable.Text(name + " " + n.Text)
 }
 
 // noticeText makes an event fit: words that are long get short, what explains goes first.
 func noticeText(n *mesh.Notice, room int) string {
 	text := noticeWords(n)
-	key := keyOf(visible(n.Object))
+	key := keyOf(readable.Text(n.Object))
 	for _, shorter := range [][2]string{{" operations ", " ops "}, {" version ", " v"},
 		{key.Kind + "/" + key.Namespace + "/" + key.Name, key.Kind + "/" + key.Name}, {key.Kind + "/" + key.Name, key.Name}} {
 		if ansi.StringWidth(text) <= room {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // maxFilter is the longest filter that can be typed, in bytes.
@@ -36,7 +37,7 @@ var peerStates = []string{"ready", "notready", "unknown", "unavailable", "notadm
 
 // parseFilter reads a filter. Everything is one: what is no term is plain text.
 func parseFilter(s string) filter {
-	words := strings.Fields(visible(s))
+	words := strings.Fields(readable.Text(s))
 	f := filter{text: strings.Join(words, " ")}
 	for _, w := range words {
 		if t, ok := parseTerm(w); ok {

@@ -7,50 +7,20 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
+
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // Numbers are written as the other commands write them.
 
 const noValue = "-"
 
-// span prints a span of time in its largest unit, such as 14s, 9m, 26h or 3d; below a second 0s.
-func span(d time.Duration) string {
-	switch {
-	case d < 0:
-		return "0s"
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
-}
-
-// longSpan prints a span in its two largest units, such as 3d4h.
-func longSpan(d time.Duration) string {
-	d = max(d, 0)
-	days, hours, minutes, seconds := int(d.Hours()/24), int(d.Hours())%24, int(d.Minutes())%60, int(d.Seconds())%60
-	switch {
-	case days > 0 && hours > 0:
-		return fmt.Sprintf("%dd%dh", days, hours)
-	case days > 0:
-		return fmt.Sprintf("%dd", days)
-	case hours > 0:
-		return fmt.Sprintf("%dh%dm", hours, minutes)
-	case minutes > 0:
-		return fmt.Sprintf("%dm%ds", minutes, seconds)
-	}
-	return fmt.Sprintf("%ds", seconds)
-}
-
 // sinceText is the span since a time that may be missing.
 func sinceText(now time.Time, t *time.Time) string {
 	if t == nil {
 		return noValue
 	}
-	return span(now.Sub(*t))
+	return readable.Span(now.Sub(*t))
 }
 
 // rttText prints seconds as a round trip is said: 0.4ms, 18ms, 1.2s.
@@ -66,7 +36,7 @@ func rttText(seconds float64) string {
 	case ms < 1e7:
 		return fmt.Sprintf("%.1fs", seconds)
 	}
-	return span(time.Duration(min(seconds, 1e9)) * time.Second)
+	return readable.Span(time.Duration(min(seconds, 1e9)) * time.Second)
 }
 
 // secondsText prints seconds to a tenth, and whole ones from a hundred on: 0.2s, 31s, 9m.
@@ -77,7 +47,7 @@ func secondsText(seconds float64) string {
 	case math.Abs(seconds) < 100:
 		return fmt.Sprintf("%.1fs", seconds)
 	}
-	return span(time.Duration(min(seconds, 1e9)) * time.Second)
+	return readable.Span(time.Duration(min(seconds, 1e9)) * time.Second)
 }
 
 // offsetText prints how far a clock is off, with its sign: +4ms.
@@ -128,17 +98,6 @@ func unixClock(now time.Time, sec int64) string { return clockText(now, time.Uni
 // dateText prints a moment in UTC, to the second.
 func dateText(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
-// shortID keeps the first 12 and the last 6 characters of a long id, enough to tell ids apart by eye.
-func shortID(id string) string {
-	const head, tail = 12, 6
-	id = visible(id)
-	r := []rune(id)
-	if len(r) <= head+tail+len("...") {
-		return id
-	}
-	return string(r[:head]) + "..." + string(r[len(r)-tail:])
-}
-
 // shorten cuts s to n columns, by two dots at its end.
 func shorten(s string, n int) string {
 	switch {
@@ -152,7 +111,7 @@ func shorten(s string, n int) string {
 
 // shortenMiddle cuts s to n columns by dots in its middle: both ends of an address tell something.
 func shortenMiddle(s string, n int) string {
-	s = visible(s)
+	s = readable.Text(s)
 	r := []rune(s)
 	if len(s) <= n || ansi.StringWidth(s) <= n {
 		return s
@@ -200,14 +159,6 @@ func wrap(s string, n int) []string {
 
 // pad fills s with spaces up to n columns, and cuts what is longer.
 func pad(s string, n int) string {
-	s = shorten(visible(s), n)
+	s = shorten(readable.Text(s), n)
 	return s + strings.Repeat(" ", max(n-ansi.StringWidth(s), 0))
-}
-
-// plural counts things.
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

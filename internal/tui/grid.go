@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/charmbracelet/x/ansi"
+
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // column is one column of a grid.
@@ -43,7 +45,7 @@ func (g *grid) draw(c *canvas, from, to, cursor int) {
 			if g.columns[j].middle {
 				text = shortenMiddle(text, widths[i])
 			}
-			c.text(x, 1+row-from, min(widths[i], c.width-x), shorten(visible(text), widths[i]), t)
+			c.text(x, 1+row-from, min(widths[i], c.width-x), shorten(readable.Text(text), widths[i]), t)
 		}
 		x += widths[i] + gap
 	}
@@ -70,7 +72,7 @@ func (g *grid) widths(room, from, to int) (columns, widths []int, gap int) {
 		natural[i] = max(col.least, len(col.title))
 		for row := from; row < to; row++ {
 			text, _ := g.cell(row, i)
-			natural[i] = max(natural[i], ansi.StringWidth(visible(text)))
+			natural[i] = max(natural[i], ansi.StringWidth(readable.Text(text)))
 		}
 		if col.most > 0 {
 			natural[i] = min(natural[i], max(col.most, len(col.title)))

@@ -9,6 +9,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // piece is a part of a line. Where there is no room the one with the highest rank goes first; 0 stays.
@@ -100,22 +101,22 @@ func giveWay(left, right *[]piece) bool {
 // drawHeader draws who is watched and how it goes, and the views.
 func (m *model) drawHeader(c *canvas) {
 	s := m.shown
-	left := []piece{{text: "MESH " + shorten(visible(string(s.zone())), 24), tone: strong}}
+	left := []piece{{text: "MESH " + shorten(readable.Text(string(s.zone())), 24), tone: strong}}
 	right := []piece{m.connectionPiece()}
 	gap := 3
 	if s.known() {
 		st := s.status
 		full := c.width >= fullWidth
 		if full {
-			left = append(left, piece{text: shortID(st.PeerID), rank: 9})
+			left = append(left, piece{text: readable.ShortID(st.PeerID), rank: 9})
 		}
-		left = append(left, piece{text: "net=" + shorten(visible(string(st.NetworkID)), 20), rank: 5},
-			piece{text: versionWord(shorten(visible(st.Version), 16)), rank: 6})
+		left = append(left, piece{text: "net=" + shorten(readable.Text(string(st.NetworkID)), 20), rank: 5},
+			piece{text: versionWord(shorten(readable.Text(st.Version), 16)), rank: 6})
 		ops, seconds := worstLag(st)
 		lag := piece{text: fmt.Sprintf("lag %d ops", ops), tone: lagTone(float64(ops), seconds), rank: 3}
 		peers := piece{text: fmt.Sprintf("peers %d/%d", st.Peers.Ready, st.Peers.Total), rank: 2}
 		if full {
-			left = append(left, piece{text: "up " + longSpan(m.uptime()), rank: 7})
+			left = append(left, piece{text: "up " + readable.LongSpan(m.uptime()), rank: 7})
 			peers.short, peers.text = peers.text, peers.text+" ready"
 			lag.short, lag.text = lag.text, fmt.Sprintf("%s / %s", lag.text, secondsText(seconds))
 		}
@@ -159,13 +160,13 @@ func (m *model) connectionPiece() piece {
 	case !m.shown.known():
 		return piece{mark: " ", text: "CONNECTING " + m.attempt(), short: "CONNECTING", tone: unknown, rank: 1}
 	case m.conn.phase != connected:
-		return piece{mark: "x", text: "STALE " + span(m.silence()), tone: bad}
+		return piece{mark: "x", text: "STALE " + readable.Span(m.silence()), tone: bad}
 	case m.silence() > slowAfter && !m.cfg.Recorded:
-		return piece{mark: "!", text: "SLOW " + clock + " (" + span(m.silence()) + " ago)", short: "SLOW " + span(m.silence()), tone: warn}
+		return piece{mark: "!", text: "SLOW " + clock + " (" + readable.Span(m.silence()) + " ago)", short: "SLOW " + readable.Span(m.silence()), tone: warn}
 	}
 	p := piece{mark: "+", text: "LIVE " + clock, tone: ok}
 	if m.width >= fullWidth {
-		p.text, p.short = fmt.Sprintf("LIVE %s (%s ago)", clock, span(m.silence())), p.text
+		p.text, p.short = fmt.Sprintf("LIVE %s (%s ago)", clock, readable.Span(m.silence())), p.text
 	}
 	return p
 }
@@ -215,7 +216,7 @@ func (m *model) drawViews(c *canvas) {
 		gap = 3
 		right = append(right, piece{text: "sort: " + m.sortName(), rank: 7}, piece{text: "theme: " + m.theme.name(), rank: 8})
 		if m.cfg.Context != "" {
-			right = append(right, piece{text: "ctx: " + shorten(visible(m.cfg.Context), 40), rank: 9})
+			right = append(right, piece{text: "ctx: " + shorten(readable.Text(m.cfg.Context), 40), rank: 9})
 		}
 	}
 	drawSides(c, 1, left, right, gap, 3)
@@ -364,10 +365,10 @@ func (m *model) drawFindings(c *canvas) {
 		}
 	}
 	c.put(1, 0, mark, t)
-	c.text(3, 0, c.width-3, shorten(visible(text), c.width-4), plain)
+	c.text(3, 0, c.width-3, shorten(readable.Text(text), c.width-4), plain)
 }
 
 // oneLine is an error on one line.
 func oneLine(err error) string {
-	return strings.Join(strings.Fields(visible(strings.ReplaceAll(err.Error(), "\n", "; "))), " ")
+	return strings.Join(strings.Fields(readable.Text(strings.ReplaceAll(err.Error(), "\n", "; "))), " ")
 }

@@ -5,6 +5,8 @@ import (
 	"unicode/utf8"
 
 	tea "github.com/charmbracelet/bubbletea"
+
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // This file takes what is typed into the filter, and the mouse.
@@ -29,7 +31,7 @@ func (m *model) edit(k tea.KeyMsg) tea.Cmd {
 		m.typed = m.typed[:len(m.typed)-size]
 	case tea.KeyRunes, tea.KeySpace:
 		if !k.Alt && len(m.typed)+len(string(k.Runes)) <= maxFilter {
-			m.typed += visible(string(k.Runes))
+			m.typed += readable.Text(string(k.Runes))
 		}
 	}
 	m.refresh()

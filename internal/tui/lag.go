@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
+
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // leastScale is the least value of the highest bar: 16 operations or 4 seconds, so that a single operation is no
@@ -62,7 +64,7 @@ func (m *model) drawLag(c *canvas, p placed, focused bool) {
 	rows := m.lagRows(c.height - top - foot)
 	name := 5
 	for _, q := range rows {
-		name = max(name, ansi.StringWidth(visible(q.Name)))
+		name = max(name, ansi.StringWidth(readable.Text(q.Name)))
 	}
 	name = min(name, max(c.width/4, 5))
 	x := left + name + gap
@@ -87,7 +89,7 @@ func (m *model) drawLag(c *canvas, p placed, focused bool) {
 		if focused && q.PublicKey == m.peers.selected {
 			c.put(0, y, ">", strong)
 		}
-		c.text(left, y, name, shorten(visible(q.Name), name), plain)
+		c.text(left, y, name, shorten(readable.Text(q.Name), name), plain)
 		now, t := m.lagNow(q)
 		if now == noValue {
 			text := "- no data -"
@@ -206,7 +208,7 @@ func (m *model) drawDelays(c *canvas, rows []*peer) {
 	var known []string
 	for _, q := range rows {
 		if p50, p95, found := q.delay.percentiles(); found && q.LagSeconds != nil {
-			known = append(known, fmt.Sprintf("%s %.1f/%.1fs", shorten(visible(q.Name), 12), p50, p95))
+			known = append(known, fmt.Sprintf("%s %.1f/%.1fs", shorten(readable.Text(q.Name), 12), p50, p95))
 		}
 	}
 	const title = "apply delay p50/p95   "

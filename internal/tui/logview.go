@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 var logColumns = []column{
@@ -75,7 +76,7 @@ func logCell(s *state, l *mesh.LogStatus, col int) (string, tone) {
 	if l.Incarnation.IsZero() {
 		return noValue, plain
 	}
-	return span(s.now.Sub(l.Incarnation)), plain
+	return readable.Span(s.now.Sub(l.Incarnation)), plain
 }
 
 // logTone is how the word of a log's state looks.
@@ -99,7 +100,7 @@ func orNone(n *uint32) string {
 // drawOperations draws the newest operations of a log, as many as fit, the newest last.
 func drawOperations(c *canvas, s *state, o logOptions) {
 	title := "newest operations of " + string(o.zone)
-	c.text(2, 0, c.width-2, shorten(visible(title), c.width-2), strong)
+	c.text(2, 0, c.width-2, shorten(readable.Text(title), c.width-2), strong)
 	room := c.part(rect{0, 1, c.width, c.height - 1})
 	switch {
 	case o.err != nil:

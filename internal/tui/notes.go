@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
+
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // This file draws what stands in a view that has nothing else to show.
@@ -38,7 +40,7 @@ func drawParagraph(c *canvas, paragraphs []string, first tone) {
 		if i == 0 {
 			t = first
 		}
-		for _, text := range wrap(visible(p), room) {
+		for _, text := range wrap(readable.Text(p), room) {
 			lines = append(lines, line{text, t})
 		}
 	}

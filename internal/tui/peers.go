@@ -9,6 +9,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // peerColumn is one column of the table of peers.
@@ -147,7 +148,7 @@ func (m *model) drawPeersFoot(c *canvas, from, to int) {
 	}
 	c.text(2, c.height-2, c.width-2, line+"    s: sort    "+wide, dim)
 	if p, found := m.peers.current(); found {
-		c.text(2, c.height-1, c.width-2, shorten("selected: "+shorten(visible(p.Name), 24)+"   y: copy peer id   Enter: open", c.width-2), dim)
+		c.text(2, c.height-1, c.width-2, shorten("selected: "+shorten(readable.Text(p.Name), 24)+"   y: copy peer id   Enter: open", c.width-2), dim)
 	}
 }
 
@@ -170,7 +171,7 @@ func (m *model) drawPeerTable(c *canvas, from, to int) {
 		widths[i] = max(col.least, len(col.title))
 		for _, p := range rows {
 			text, t := col.text(m, p)
-			text = visible(text)
+			text = readable.Text(text)
 			cells[i] = append(cells[i], content{text, t})
 			widths[i] = max(widths[i], ansi.StringWidth(text))
 		}
@@ -179,7 +180,7 @@ func (m *model) drawPeerTable(c *canvas, from, to int) {
 		if i >= 200 {
 			break
 		}
-		widths[0] = max(widths[0], ansi.StringWidth(visible(p.Name)))
+		widths[0] = max(widths[0], ansi.StringWidth(readable.Text(p.Name)))
 	}
 	widths[0] = min(widths[0], max(24, c.width/4))
 	gaps := fitColumns(columns, widths, c.width-2)
@@ -264,7 +265,7 @@ func (m *model) drawPeerLines(c *canvas) {
 	from, to := m.peers.fit(len(m.peers.rows), c.height)
 	name := 5
 	for _, p := range m.peers.rows[from:to] {
-		name = max(name, ansi.StringWidth(visible(p.Name)))
+		name = max(name, ansi.StringWidth(readable.Text(p.Name)))
 	}
 	name = min(name, max(c.width-22, 6))
 	for i, p := range m.peers.rows[from:to] {
@@ -272,7 +273,7 @@ func (m *model) drawPeerLines(c *canvas) {
 			c.put(0, i, ">", strong)
 		}
 		drawBracket(c, 1, i, stateMark(p.State), stateTone(p.State))
-		c.text(5, i, name, shorten(visible(p.Name), name), plain)
+		c.text(5, i, name, shorten(readable.Text(p.Name), name), plain)
 		x := 5 + name + 1
 		rtt, rttT := peerRTT(m, p)
 		lag, lagT := peerLag(m.shown, p)
@@ -298,7 +299,7 @@ func (m *model) drawNoPeers(c *canvas) {
 		drawNote(c, "no peer matches: Esc clears the filter")
 		return
 	case len(s.peers) > 0:
-		drawNote(c, plural(len(s.peers), "node")+" on the local network, not admitted: x shows them")
+		drawNote(c, readable.Count(len(s.peers), "node")+" on the local network, not admitted: x shows them")
 		return
 	}
 	listen := ""

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // Pauses between attempts to reach the node.
@@ -25,7 +26,7 @@ const (
 func runPlain(ctx context.Context, cfg Config) error {
 	p := &plainText{out: cfg.Output, peers: map[string]mesh.Peer{}}
 	if !cfg.Recorded {
-		p.printf("connecting to %s\n", visible(cfg.Source.Target()))
+		p.printf("connecting to %s\n", readable.Text(cfg.Source.Target()))
 	}
 	for pause := firstRetry; ; pause = min(2*pause, lastRetry) {
 		told := false
@@ -46,7 +47,7 @@ func runPlain(ctx context.Context, cfg Config) error {
 		if told {
 			pause = firstRetry
 		}
-		p.printf("lost %s: %s; again in %s\n", visible(cfg.Source.Target()), reasonOf(err), pause)
+		p.printf("lost %s: %s; again in %s\n", readable.Text(cfg.Source.Target()), reasonOf(err), pause)
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
@@ -62,7 +63,7 @@ func reasonOf(err error) string {
 	if err == nil || errors.Is(err, io.EOF) {
 		return "it closed the connection"
 	}
-	return visible(strings.ReplaceAll(err.Error(), "\n", ": "))
+	return readable.Text(strings.ReplaceAll(err.Error(), "\n", ": "))
 }
 
 // plainText is what was printed so far.
@@ -135,7 +136,7 @@ func (p *plainText) changed(d *mesh.Delta[mesh.Peer]) []mesh.Peer {
 	for _, key := range d.Removed {
 		if peer, known := p.peers[key]; known {
 			delete(p.peers, key)
-			p.printf("%s is no peer any more\n", visible(peer.Name))
+			p.printf("%s is no peer any more\n", readable.Text(peer.Name))
 		}
 	}
 	slices.SortFunc(out, comparePeers)
@@ -162,10 +163,10 @@ func plainRow(cells []string) string {
 	var b strings.Builder
 	for i, text := range cells {
 		if i == len(cells)-1 {
-			b.WriteString(visible(text))
+			b.WriteString(readable.Text(text))
 			break
 		}
-		fmt.Fprintf(&b, "%-*s   ", plainWidths[i], visible(text))
+		fmt.Fprintf(&b, "%-*s   ", plainWidths[i], readable.Text(text))
 	}
 	return b.String()
 }
@@ -194,6 +195,6 @@ func noticeLine(n mesh.Notice) string {
 	case mesh.LevelBad:
 		flag = "x"
 	}
-	return fmt.Sprintf("%s  %-5s %s  %-8s %s", n.Time.UTC().Format("15:04:05"), visible(string(n.Kind)), flag,
-		visible(string(n.Zone)), noticeWords(&n))
+	return fmt.Sprintf("%s  %-5s %s  %-8s %s", n.Time.UTC().Format("15:04:05"), readable.Text(string(n.Kind)), flag,
+		readable.Text(string(n.Zone)), noticeWords(&n))
 }

@@ -6,18 +6,19 @@ import (
 	"time"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // statusBlock is a node in eight lines, as `mesh status` lays them out.
 func statusBlock(s *mesh.Status, now time.Time) string {
 	var b strings.Builder
 	line := func(name, value string, about ...string) {
-		text := fmt.Sprintf("%-12s %-14s %s", name, visible(value), visible(strings.Join(about, ", ")))
+		text := fmt.Sprintf("%-12s %-14s %s", name, readable.Text(value), readable.Text(strings.Join(about, ", ")))
 		b.WriteString(strings.TrimRight(text, " ") + "\n")
 	}
 	line("zone", string(s.Zone), s.PeerID)
 	line("network", string(s.NetworkID), s.Listen...)
-	about := []string{"up " + longSpan(time.Duration(s.UptimeSeconds*float64(time.Second)))}
+	about := []string{"up " + readable.LongSpan(time.Duration(s.UptimeSeconds*float64(time.Second)))}
 	if s.Incarnation != nil {
 		about = append(about, "incarnation "+dateText(*s.Incarnation))
 	}
@@ -37,8 +38,8 @@ func statusBlock(s *mesh.Status, now time.Time) string {
 	line("peers", fmt.Sprintf("%d/%d ready", s.Peers.Ready, s.Peers.Total), about...)
 	line("replication", inSync(s), behind(s)...)
 	r := s.Resources
-	line("resources", fmt.Sprintf("%d live", r.Live), plural(r.Tombstones, "tombstone"),
-		fmt.Sprintf("%d contested", r.Contested), plural(r.DeletesHeld, "delete")+" held")
+	line("resources", fmt.Sprintf("%d live", r.Live), readable.Count(r.Tombstones, "tombstone"),
+		fmt.Sprintf("%d contested", r.Contested), readable.Count(r.DeletesHeld, "delete")+" held")
 	line("cluster", clusterWord(s.Cluster), clusterAbout(s.Cluster, now)...)
 	warns, fails := 0, 0
 	for _, f := range s.Findings {
@@ -71,7 +72,7 @@ func behind(s *mesh.Status) []string {
 	var out []string
 	for _, r := range s.Replication {
 		if r.LagOperations > 0 {
-			out = append(out, fmt.Sprintf("%s %s %s", r.Zone, plural(int(r.LagOperations), "op"), secondsText(r.LagSeconds)))
+			out = append(out, fmt.Sprintf("%s %s %s", r.Zone, readable.Count(int(r.LagOperations), "op"), secondsText(r.LagSeconds)))
 		}
 	}
 	return out
@@ -96,7 +97,7 @@ func clusterAbout(c mesh.ClusterStatus, now time.Time) []string {
 		about = append(about, "last write "+sinceText(now, c.LastWrite)+" ago")
 	}
 	if n := len(c.Problems); n > 0 {
-		about = append(about, plural(n, "problem"))
+		about = append(about, readable.Count(n, "problem"))
 	}
 	return about
 }

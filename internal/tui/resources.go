@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // Columns of the resources.
@@ -122,7 +123,7 @@ func drawResourceFoot(c *canvas, s *state, o resourcesOptions, foot int) {
 	c.text(2, y, c.width-2, legend+"    Enter: merged YAML", dim)
 	n := s.status.Resources
 	c.text(2, y+1, c.width-2, fmt.Sprintf("%d live, %s, %d contested, %s held",
-		n.Live, plural(n.Tombstones, "tombstone"), n.Contested, plural(n.DeletesHeld, "delete")), plain)
+		n.Live, readable.Count(n.Tombstones, "tombstone"), n.Contested, readable.Count(n.DeletesHeld, "delete")), plain)
 	toggle := "x: show tombstones"
 	if o.deleted {
 		toggle = "x: hide tombstones"
@@ -140,7 +141,7 @@ func drawSelectedResource(c *canvas, y int, o resourcesOptions) {
 	if r.Detail != "" {
 		text += ", " + r.Detail
 	}
-	c.text(2, y, c.width-2, shorten(visible(text), c.width-2), plain)
+	c.text(2, y, c.width-2, shorten(readable.Text(text), c.width-2), plain)
 }
 
 // keyOf reads the name of an object; one that is none stands in the column of names as it came.
@@ -190,7 +191,7 @@ func resourceCell(s *state, r *mesh.Resource, key mesh.ObjectKey, col int) (stri
 	if r.Since.IsZero() {
 		return noValue, t
 	}
-	return span(s.now.Sub(r.Since)), t
+	return readable.Span(s.now.Sub(r.Since)), t
 }
 
 // resourceDeleted is the state of an object of which only a tombstone is left.

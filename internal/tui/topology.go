@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // drawTopology draws the links of the mesh in the mode that is asked for; a graph for which there is no room
@@ -103,7 +104,7 @@ func (g *graph) sum() string {
 	}
 	text := fmt.Sprintf("zones %d   links up from here %d/%d", g.zones, up, all)
 	if longest != nil {
-		text += fmt.Sprintf("   worst RTT %s %s", shorten(visible(worst), 16), rttText(*longest))
+		text += fmt.Sprintf("   worst RTT %s %s", shorten(readable.Text(worst), 16), rttText(*longest))
 	}
 	return text
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // maxDrawn is how many zones the graph and the matrix show around the one in the middle. With more than that the
@@ -189,7 +190,7 @@ func (l link) label(now time.Time, long bool) (string, tone) {
 	case l.state == mesh.Unavailable && l.since.IsZero():
 		return "", plain
 	case l.state == mesh.Unavailable:
-		age := span(now.Sub(l.since))
+		age := readable.Span(now.Sub(l.since))
 		if long {
 			age = "down " + age
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // listed is one line of the list of links.
@@ -21,13 +22,13 @@ type listed struct {
 func (g *graph) listLinks() []listed {
 	rows := make([]listed, 0, len(g.links))
 	for p, l := range g.links {
-		row := listed{name: visible(p.a) + " - " + visible(p.b), link: l}
+		row := listed{name: readable.Text(p.a) + " - " + readable.Text(p.b), link: l}
 		if p.a == g.center || p.b == g.center {
 			row.far = p.a
 			if p.a == g.center {
 				row.far = p.b
 			}
-			row.name = visible(row.far)
+			row.name = readable.Text(row.far)
 		}
 		rows = append(rows, row)
 	}
@@ -97,13 +98,13 @@ func drawLinks(c *canvas, g *graph, o topologyOptions) {
 		}
 		transport := "-"
 		if by := row.link.said.Transport; by != nil {
-			transport = visible(*by)
+			transport = readable.Text(*by)
 		}
 		c.text(x+2, y, via-2, transport, plain)
 		x += via
 		if x+since > c.width || row.link.since.IsZero() {
 			continue
 		}
-		c.text(x+2, y, since-2, span(g.now.Sub(row.link.since)), plain)
+		c.text(x+2, y, since-2, readable.Span(g.now.Sub(row.link.since)), plain)
 	}
 }

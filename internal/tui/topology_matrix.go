@@ -7,6 +7,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // Widths of columns of round trips: a mark and three digits, or more where there is room.
@@ -21,7 +22,7 @@ func drawMatrix(c *canvas, g *graph, o topologyOptions) {
 	const margin = 2
 	names := 0
 	for _, n := range append([]node{{name: g.center}}, g.nodes...) {
-		names = max(names, ansi.StringWidth(visible(n.name)))
+		names = max(names, ansi.StringWidth(readable.Text(n.name)))
 	}
 	names = min(names, max(c.width/3-margin, 4))
 	g.fit((c.width-margin-names)/minCell - 1)
@@ -40,9 +41,9 @@ func drawMatrix(c *canvas, g *graph, o topologyOptions) {
 	cell := min((c.width-margin-names)/len(zones), maxCell)
 	c.text(margin, 0, names, "ms", strong)
 	for i, z := range zones {
-		name := shorten(visible(z.name), cell-1)
+		name := shorten(readable.Text(z.name), cell-1)
 		if cell < 7 { // every letter counts
-			name = ansi.Truncate(visible(z.name), cell-1, "")
+			name = ansi.Truncate(readable.Text(z.name), cell-1, "")
 		}
 		drawRight(c, margin+names+i*cell, 0, cell, name, strong)
 	}
@@ -72,7 +73,7 @@ func drawMatrix(c *canvas, g *graph, o topologyOptions) {
 		if zones[i].name == o.selected {
 			t = strong
 		}
-		c.text(margin, y, names, shorten(visible(zones[i].name), names), t)
+		c.text(margin, y, names, shorten(readable.Text(zones[i].name), names), t)
 		for j, z := range zones {
 			drawCell(c, margin+names+j*cell, y, cell, g, direction{zones[i].name, z.name})
 		}

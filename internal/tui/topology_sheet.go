@@ -6,6 +6,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // sheet is a canvas on which a graph is drawn: it knows which cells are free, so that lines stop at names and
@@ -98,7 +99,9 @@ func (s *sheet) link(x0, x1, y int, l link) {
 const markWidth = 3
 
 // nameWidth is how many columns a node takes: its mark and its name.
-func (s *sheet) nameWidth(name string) int { return s.markSpace() + ansi.StringWidth(visible(name)) }
+func (s *sheet) nameWidth(name string) int {
+	return s.markSpace() + ansi.StringWidth(readable.Text(name))
+}
 
 func (s *sheet) markSpace() int {
 	if s.roomy {
@@ -122,7 +125,7 @@ func (s *sheet) node(x, y, width int, n node, selected string) int {
 
 // boxText is the node in the middle.
 func (s *sheet) boxText(width int) string {
-	name := visible(s.g.center)
+	name := readable.Text(s.g.center)
 	if s.g.center == s.g.self {
 		name = strings.ToUpper(name)
 	}
