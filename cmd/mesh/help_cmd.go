@@ -24,32 +24,19 @@ func overviewGroups() []overviewGroup {
 	}
 }
 
+// overviewLine is an example of the overview: the command it shows, how it is typed and what for.
+type overviewLine struct{ cmd, example, text string }
+
 // overview is what bare mesh prints.
 func overview(root *cobra.Command) string {
 	var b strings.Builder
 	b.WriteString("mesh keeps Kubernetes clusters in sync peer to peer, with no central server.\n")
-	for _, l := range []struct{ cmd, example, text string }{
+	writeOverview(&b, root, []overviewLine{
 		{"run", "mesh run --zone east --invite", "start a node and print an invitation"},
 		{"join", "mesh join TOKEN --zone west --run", "join from another machine"},
 		{"tui", "mesh tui", "watch it live"},
 		{"demo", "mesh demo", "watch three nodes tell their story"},
-	} {
-		if find(root, l.cmd) != nil {
-			fmt.Fprintf(&b, "  %-36s %s\n", l.example, l.text)
-		}
-	}
-	b.WriteByte('\n')
-	for _, g := range overviewGroups() {
-		var have []string
-		for _, n := range g.names {
-			if find(root, n) != nil {
-				have = append(have, n)
-			}
-		}
-		if len(have) > 0 {
-			fmt.Fprintf(&b, "%-9s%s\n", g.name, strings.Join(have, "  "))
-		}
-	}
+	}, overviewGroups())
 	names := make([]string, 0, len(helpTopics()))
 	for _, t := range helpTopics() {
 		names = append(names, t.name)
@@ -61,6 +48,27 @@ func overview(root *cobra.Command) string {
 	}
 	b.WriteByte('\n')
 	return b.String()
+}
+
+// writeOverview prints the examples and the groups, as far as the tree has their commands.
+func writeOverview(b *strings.Builder, root *cobra.Command, examples []overviewLine, groups []overviewGroup) {
+	for _, l := range examples {
+		if find(root, l.cmd) != nil {
+			fmt.Fprintf(b, "  %-36s %s\n", l.example, l.text)
+		}
+	}
+	b.WriteByte('\n')
+	for _, g := range groups {
+		var have []string
+		for _, n := range g.names {
+			if find(root, n) != nil {
+				have = append(have, n)
+			}
+		}
+		if len(have) > 0 {
+			fmt.Fprintf(b, "%-9s%s\n", g.name, strings.Join(have, "  "))
+		}
+	}
 }
 
 // newHelpCmd explains commands, topics and error codes, offline.

@@ -12,31 +12,15 @@ import (
 func pluginOverview(root *cobra.Command) string {
 	var b strings.Builder
 	b.WriteString("kubectl mesh shows the mesh that a cluster takes part in, and works on it.\n")
-	for _, l := range []struct{ cmd, example, text string }{
+	writeOverview(&b, root, []overviewLine{
 		{"peers", "kubectl mesh -n mesh-system peers", "list the other nodes"},
 		{"tui", "kubectl mesh -n mesh-system tui", "watch it live"},
 		{"invite", "kubectl mesh -n mesh-system invite", "invite another node"},
-	} {
-		if find(root, l.cmd) != nil {
-			fmt.Fprintf(&b, "  %-36s %s\n", l.example, l.text)
-		}
-	}
-	b.WriteByte('\n')
-	for _, g := range []overviewGroup{
+	}, []overviewGroup{
 		{"inspect", []string{"status", "peers", "tui", "log", "doctor"}},
 		{"change", []string{"invite", "adopt"}},
 		{"other", []string{"crd", "version", "help"}},
-	} {
-		var have []string
-		for _, n := range g.names {
-			if find(root, n) != nil {
-				have = append(have, n)
-			}
-		}
-		if len(have) > 0 {
-			fmt.Fprintf(&b, "%-9s%s\n", g.name, strings.Join(have, "  "))
-		}
-	}
+	})
 	b.WriteString("flags    those of kubectl, behind the word mesh: kubectl mesh help kube\n")
 	b.WriteString("kubectl mesh COMMAND --help for flags and examples.\n")
 	return b.String()
