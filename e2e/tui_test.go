@@ -291,8 +291,8 @@ func TestTUIPlain(t *testing.T) {
 	must(t, west.kill())
 	term.AwaitText("NotReady")
 	sent := string(term.AwaitSent("NotReady"))
-	_, sent, _ = strings.Cut(sent, "EXIT $?")
-	if strings.Contains(sent, "\x1b") {
+	_, printed, typed := strings.Cut(sent, "EXIT $?")
+	if !typed || !strings.Contains(printed, "NotReady") || strings.Contains(printed, "\x1b") {
 		t.Errorf("sent %q", sent)
 	}
 	term.Press("C-c")
