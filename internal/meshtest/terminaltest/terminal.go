@@ -185,11 +185,14 @@ func (m *Terminal) AwaitExit() string {
 	return exitLine(screen)
 }
 
-// exitLine finds the code in the last line that AwaitExit waits for.
+// exitLine finds the code in the last line that AwaitExit waits for. A line that begins with the end of the command
+// as it was typed, where a narrow terminal broke it, has no number.
 func exitLine(screen string) (code string) {
 	for line := range strings.Lines(screen) {
 		if after, ok := strings.CutPrefix(line, "EXIT "); ok {
-			code = strings.TrimSpace(after)
+			if _, err := strconv.ParseUint(strings.TrimSpace(after), 10, 8); err == nil {
+				code = strings.TrimSpace(after)
+			}
 		}
 	}
 	return code
