@@ -16,9 +16,10 @@ type Forwarder struct {
 	tcp *net.TCPListener
 	udp *net.UDPConn
 
-	target atomic.Pointer[netip.AddrPort]
-	gate   gate
-	flows  flows
+	target  atomic.Pointer[netip.AddrPort]
+	gate    gate
+	flows   flows
+	carried atomic.Uint64
 
 	mu    sync.Mutex
 	conns map[*net.TCPConn]struct{} // both halves of every relayed connection; nil once closed
@@ -82,6 +83,10 @@ func (f *Forwarder) Cut() { f.gate.cut() }
 
 // Heal ends a cut.
 func (f *Forwarder) Heal() { f.gate.heal() }
+
+// Carried is how many bytes were passed on so far, in both directions: what TCP connections and UDP packets held,
+// without the headers that a network adds.
+func (f *Forwarder) Carried() uint64 { return f.carried.Load() }
 
 // Run relays until ctx ends, then closes the port and every connection. It returns when nothing of it is
 // left. It is called once.

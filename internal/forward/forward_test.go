@@ -156,6 +156,9 @@ func TestTCP(t *testing.T) {
 	if err := <-sent; err != nil {
 		t.Error(err)
 	}
+	if n := f.Carried(); n != 2*uint64(len(big)) {
+		t.Errorf("it counts %d bytes carried, want %d there and as many back", n, len(big))
+	}
 }
 
 func TestTCPCut(t *testing.T) {
@@ -209,6 +212,9 @@ func TestUDP(t *testing.T) {
 	insist(t, a, "from a")
 	insist(t, b, "from b") // each gets its own answers
 	insist(t, a, string(bytes.Repeat([]byte("x"), 1400)))
+	if n := f.Carried(); n < 2*(6+6+1400) {
+		t.Errorf("it counts %d bytes carried, want 1412 there and as many back at least", n)
+	}
 }
 
 func TestUDPCut(t *testing.T) {

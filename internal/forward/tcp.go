@@ -98,6 +98,7 @@ func (f *Forwarder) pump(ctx context.Context, from, to *net.TCPConn) {
 				_ = from.Close()
 				return
 			}
+			f.carried.Add(uint64(n))
 		}
 		switch {
 		case err == nil:

@@ -139,7 +139,9 @@ func (f *Forwarder) serveUDP(ctx context.Context) {
 			f.work.Go(func() { f.answers(client, fl) })
 		}
 		f.flows.touch(fl)
-		_, _ = fl.up.Write(buf[:n]) // refused: nobody listens there now
+		if _, err := fl.up.Write(buf[:n]); err == nil { // refused: nobody listens there now
+			f.carried.Add(uint64(n))
+		}
 	}
 }
 
@@ -160,6 +162,7 @@ func (f *Forwarder) answers(client netip.AddrPort, fl *flow) {
 		case err != nil: // refused: nobody listened when the client last sent something
 		case f.gate.isOpen():
 			f.flows.touch(fl)
+			f.carried.Add(uint64(n))
 			_, _ = f.udp.WriteToUDPAddrPort(buf[:n], client)
 		}
 	}
