@@ -299,6 +299,13 @@ func (r *running) checks() []admin.Check {
 			return nil
 		})},
 	}
+	// Not ready would be wrong: it serves what it holds and its own changes, and Kubernetes would cut it off.
+	checks = append(checks, admin.Check{Name: "disk", Note: true, Run: r.ifLeading(func() error {
+		if r.isBuilt() && r.node.DiskLow() {
+			return errors.New("nearly full: operations of other zones are refused until there is room")
+		}
+		return nil
+	})})
 	if r.kube != nil {
 		checks = append(checks, admin.Check{Name: "meshpeers", Run: r.ifLeading(r.kube.shown.served)}, admin.Check{Name: "lease", Run: func(context.Context) error { return r.kube.ready() }})
 	}

@@ -22,6 +22,7 @@ type health struct {
 
 type result struct {
 	name string
+	note bool
 	err  error
 }
 
@@ -34,7 +35,7 @@ func (h *health) run(ctx context.Context, choose func(Check) bool) []result {
 	for _, c := range h.checks {
 		if choose(c) {
 			chosen = append(chosen, c)
-			out = append(out, result{name: c.Name})
+			out = append(out, result{name: c.Name, note: c.Note})
 		}
 	}
 	var wg sync.WaitGroup
@@ -75,7 +76,9 @@ func (h *health) probe(base string, choose func(Check) bool) http.HandlerFunc {
 		var text strings.Builder
 		failed := false
 		for _, res := range results {
-			if res.err != nil {
+			if res.err != nil && res.note {
+				fmt.Fprintf(&text, "[!]%s: %v\n", res.name, res.err)
+			} else if res.err != nil {
 				failed = true
 				fmt.Fprintf(&text, "[-]%s failed: %v\n", res.name, res.err)
 			} else {

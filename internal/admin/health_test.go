@@ -13,7 +13,7 @@ import (
 )
 
 func TestProbes(t *testing.T) {
-	var broken, late atomic.Bool
+	var broken, late, noted atomic.Bool
 	fails := func(b *atomic.Bool, text string) func(context.Context) error {
 		return func(context.Context) error {
 			if b.Load() {
@@ -26,6 +26,7 @@ func TestProbes(t *testing.T) {
 		c.Checks = []admin.Check{
 			{Name: "loop", Live: true, Run: fails(&broken, "no tick for 30s")},
 			{Name: "folder", Run: fails(&late, "not read yet")},
+			{Name: "disk", Note: true, Run: fails(&noted, "nearly full")},
 		}
 	})
 	addr, moved := s.HTTPAddr()
@@ -53,8 +54,13 @@ func TestProbes(t *testing.T) {
 	s.Start(newFakeNode(t))
 	check("/health", 200, `{"status":"Running","msg":null}`)
 	check("/readyz", 200, "ok")
-	check("/readyz?verbose", 200, "[+]started ok\n[+]loop ok\n[+]folder ok\nreadyz check passed")
+	check("/readyz?verbose", 200, "[+]started ok\n[+]loop ok\n[+]folder ok\n[+]disk ok\nreadyz check passed")
 	check("/livez?verbose", 200, "[+]loop ok\nlivez check passed")
+
+	noted.Store(true)
+	check("/readyz", 200, "ok")
+	check("/readyz?verbose", 200, "[+]folder ok\n[!]disk: nearly full\nreadyz check passed")
+	check("/readyz/disk", 503, "disk failed: nearly full")
 
 	late.Store(true)
 	check("/readyz", 503, "[-]folder failed: not read yet")

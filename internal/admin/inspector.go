@@ -71,6 +71,7 @@ type Inspector interface {
 type Check struct {
 	Name string // lower case, such as store or listeners
 	Live bool   // its failure means that only a restart helps
+	Note bool   // it is only told: /readyz lists its failure with [!] and does not fail because of it
 	// Run returns nil or one sentence of what is wrong. It must return promptly: when ctx ends it counts as
 	// failed.
 	Run func(ctx context.Context) error

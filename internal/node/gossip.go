@@ -151,8 +151,12 @@ func (n *Node) validateGossip(ctx context.Context, from peer.ID, m *pubsub.Messa
 	switch kind(m.Data[4]) {
 	case kindLive:
 		op, err := decodeOp(m.Data[5:])
-		if err != nil || n.diskLow() {
+		if err != nil {
 			return verdictOf(err)
+		}
+		if n.diskLow() {
+			n.metrics.refused(refusedDiskLow)
+			return pubsub.ValidationIgnore
 		}
 		j := &job{msg: op}
 		if err := n.verifier.submit(ctx, j); err != nil {

@@ -84,13 +84,14 @@ type loop struct {
 
 	group  []entry
 	inputs []replica.Input
-	turned atomic.Int64 // Unix ns of the last turn, for liveness
+	made   time.Time
+	turned atomic.Int64 // when the last turn was, in ns since made, for liveness: no clock that is set moves it; 0: none yet
 }
 
 func newLoop(cfg *Config, c core, m *nodeMetrics) *loop {
 	l := &loop{
 		core: c, store: cfg.Store, cluster: cfg.Cluster, self: cfg.Key.Public(), zone: cfg.Zone,
-		now: cfg.Now, log: cfg.Logger, metrics: m, decided: cfg.Decided,
+		made: time.Now(), now: cfg.Now, log: cfg.Logger, metrics: m, decided: cfg.Decided,
 		local:   make(chan entry, localQueue),
 		remote:  make(chan entry, remoteQueue),
 		asks:    make(chan func(), askQueue),
@@ -138,7 +139,7 @@ func (l *loop) run(ctx context.Context) error {
 
 // arm sets the timer to the replica's deadline. Without one it sleeps for good.
 func (l *loop) arm(t *time.Timer) {
-	l.turned.Store(time.Now().UnixNano())
+	l.turned.Store(int64(max(1, time.Since(l.made))))
 	t.Stop()
 	if d := l.core.Deadline(); !d.IsZero() {
 		t.Reset(max(0, d.Sub(l.now())))

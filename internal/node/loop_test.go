@@ -283,7 +283,7 @@ func TestMetrics(t *testing.T) {
 	}
 	for _, want := range strings.Fields(`mesh_peers mesh_peer_up mesh_peer_last_seen_timestamp_seconds mesh_messages_received_total
 		mesh_messages_sent_total mesh_network_bytes_total mesh_log_announced_height mesh_log_height mesh_log_applied_height
-		mesh_replication_lag_operations mesh_resources mesh_deletes_held mesh_errors_total mesh_refused_total mesh_queue_depth
+		mesh_replication_lag_operations mesh_resources mesh_deletes_held mesh_disk_low mesh_errors_total mesh_refused_total mesh_queue_depth
 		mesh_queue_capacity mesh_log_forks_total mesh_snapshots_total libp2p_swarm_connections_opened_total`) {
 		if !names[want] {
 			t.Errorf("%s is not exported", want)

@@ -194,6 +194,7 @@ func newStatusCollector(n *Node) *statusCollector {
 	add("replication_lag_operations", "Operations announced and not merged here.", "peer_zone")
 	add("resources", "Objects, by state.", "state")
 	add("deletes_held", "Deletions that wait for a confirmation.", "peer_zone")
+	add("disk_low", "1 while operations of other zones are refused because the disk is nearly full.")
 	add("queue_depth", "Entries waiting, by queue.", "queue")
 	add("queue_capacity", "Entries a queue holds.", "queue")
 	return c
@@ -247,6 +248,11 @@ func (c *statusCollector) Collect(ch chan<- prometheus.Metric) {
 	for direction, v := range map[string]uint64{"in": c.n.received.Load(), "out": c.n.sent.Load()} {
 		ch <- prometheus.MustNewConstMetric(c.d["network_bytes_total"], prometheus.CounterValue, float64(v), direction)
 	}
+	low := 0.0
+	if c.n.diskLow() {
+		low = 1
+	}
+	g.set("disk_low", low)
 	for queue, v := range c.n.queues() {
 		g.set("queue_depth", float64(v[0]), queue)
 		g.set("queue_capacity", float64(v[1]), queue)
@@ -260,8 +266,8 @@ type gauges struct {
 	byZone map[string]map[string]float64
 }
 
-func (g *gauges) set(name string, v float64, label string) {
-	g.ch <- prometheus.MustNewConstMetric(g.d[name], prometheus.GaugeValue, v, label)
+func (g *gauges) set(name string, v float64, labels ...string) {
+	g.ch <- prometheus.MustNewConstMetric(g.d[name], prometheus.GaugeValue, v, labels...)
 }
 
 func (g *gauges) add(name, zone string, v float64) {

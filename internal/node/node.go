@@ -178,7 +178,7 @@ func (n *Node) Stalled() time.Duration {
 	if turned == 0 || len(n.loop.local)+len(n.loop.remote)+len(n.loop.asks) == 0 {
 		return 0
 	}
-	return time.Since(time.Unix(0, turned))
+	return time.Since(n.loop.made) - time.Duration(turned)
 }
 
 // Inspect runs f on the loop, between two groups, and returns when it has run. f must only read, and quickly.
@@ -234,14 +234,21 @@ func sizeOf(in replica.Input) int {
 	return itemOverhead
 }
 
-// diskLowEvery is how long an answer of Config.DiskLow is used.
-const diskLowEvery = time.Second
+const (
+	// diskLowEvery is how long an answer of Config.DiskLow is used.
+	diskLowEvery = time.Second
+	// diskLowText is what people are told meanwhile.
+	diskLowText = "the disk is nearly full: operations of other zones are refused until there is room"
+)
 
 type diskGauge struct {
 	mu  sync.Mutex
 	at  time.Time
 	low bool
 }
+
+// DiskLow reports whether operations of other zones are refused because the disk is nearly full. Safe for concurrent use.
+func (n *Node) DiskLow() bool { return n.diskLow() }
 
 // diskLow reports whether foreign operations are not to be taken.
 func (n *Node) diskLow() bool {
@@ -255,8 +262,8 @@ func (n *Node) diskLow() bool {
 		was := d.low
 		d.at, d.low = now, n.cfg.DiskLow()
 		if d.low && !was {
-			n.log.Error("the disk is nearly full: operations of other zones are refused until there is room")
-			n.tell(mesh.Notice{Kind: mesh.NoticeLog, Level: mesh.LevelBad, Reason: "DiskLow", Text: "the disk is nearly full: operations of other zones are refused until there is room"})
+			n.log.Error(diskLowText)
+			n.tell(mesh.Notice{Kind: mesh.NoticeLog, Level: mesh.LevelBad, Reason: "DiskLow", Text: diskLowText})
 		} else if was && !d.low {
 			n.log.Info("the disk has room again")
 			n.tell(mesh.Notice{Kind: mesh.NoticeLog, Level: mesh.LevelInfo, Reason: "DiskLow", Text: "the disk has room again"})

@@ -131,6 +131,9 @@ func (n *Node) status(pic picture, peers []mesh.Peer) mesh.Status {
 	for _, r := range s.Replication {
 		s.InSync = s.InSync && r.LagOperations == 0
 	}
+	if n.diskLow() {
+		s.Findings = append(s.Findings, mesh.Finding{ID: "system.disk", Status: "fail", Text: diskLowText, Next: "mesh doctor"})
+	}
 	s.Findings = append(s.Findings, pic.findings...)
 	s.Findings = append(s.Findings, clusterFindings(s.Cluster)...)
 	s.Findings = append(s.Findings, peerFindings(peers)...)

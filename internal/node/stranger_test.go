@@ -354,4 +354,8 @@ func TestDiskLowRefusesForeignOperations(t *testing.T) {
 	if b.holds(a) != 0 || b.core.comparedWith(a.public()) != 0 {
 		t.Error("foreign operations were taken, or the round counts as a comparison")
 	}
+	s, err := b.node.Status(t.Context())
+	if err != nil || !slices.ContainsFunc(s.Findings, func(f mesh.Finding) bool { return f.ID == "system.disk" && f.Status == "fail" }) {
+		t.Errorf("Status() = %+v, %v; the disk is no finding", s.Findings, err)
+	}
 }
