@@ -79,7 +79,7 @@ func runDemo(ctx context.Context, e *env, o demoOptions) (err error) {
 	}
 	d := &demo{e: e, keep: o.keep, limit: stepLimit, stay: terminal && !screen, started: time.Now(),
 		live: terminal && !screen && e.getenv("TERM") != "dumb" && e.width(e.stdout) >= demoWidth}
-	if d.exe, err = os.Executable(); err != nil {
+	if d.exe, err = e.executable(); err != nil {
 		return fmt.Errorf("find the program itself: %w", err)
 	}
 	if d.dir, err = os.MkdirTemp(e.tempDir, "mesh-demo-"); err != nil {

@@ -167,12 +167,7 @@ func TestDemoWithoutTemporaryFolder(t *testing.T) {
 // demoProcess starts mesh demo as a process of its own whose temporary folder is dir.
 func demoProcess(t *testing.T, dir string, out *lockedBuffer, args ...string) *exec.Cmd {
 	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(exe, append([]string{"demo"}, args...)...)
-	cmd.Args[0] = "mesh"
+	cmd := exec.Command(program, append([]string{"demo"}, args...)...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
@@ -228,14 +223,7 @@ func TestDemoKeep(t *testing.T) {
 // demoTerminal opens a terminal in which mesh demo runs, with a folder for temporary files of its own.
 func demoTerminal(t *testing.T, width, height int, environ, args string) (term *terminaltest.Terminal, bin, dir string) {
 	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, bin = t.TempDir(), filepath.Join(t.TempDir(), "mesh")
-	if err := os.Symlink(exe, bin); err != nil {
-		t.Fatal(err)
-	}
+	dir, bin = t.TempDir(), program
 	term = terminaltest.Start(t, terminaltest.Options{Width: width, Height: height})
 	term.Run(fmt.Sprintf("clear; TMPDIR=%s %s %s demo %s; echo EXIT $?", shellQuote(dir), environ, shellQuote(bin), args))
 	return term, bin, dir

@@ -40,6 +40,9 @@ type env struct {
 	tempDir   string          // for reports of internal errors
 	files     fileOps
 
+	// executable is the path of the program itself, which mesh demo starts nodes from.
+	executable func() (string, error)
+
 	// isTerminal reports whether one of the three streams is a terminal, and width how many columns it has
 	// (0 when it is none).
 	isTerminal func(stream any) bool
@@ -85,6 +88,7 @@ func newEnv() *env {
 		tempDir:    os.TempDir(),
 		environ:    os.Environ,
 		files:      osFiles(),
+		executable: os.Executable,
 		isTerminal: isTerminal,
 		width:      terminalWidth,
 		join:       node.Join,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,15 +20,42 @@ import (
 // update rewrites golden files and the expected output inside scripts: go test ./cmd/mesh -update
 var update = flag.Bool("update", false, "rewrite golden files")
 
-// TestMain lets scripts call the real main as "mesh" and "mesh-controller".
+// TestMain puts the program on the PATH, as "mesh" and "mesh-controller", beside programs that only tests need.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"mesh":            main,
-		"mesh-controller": main,
-		"stubborn":        stubborn,
-		"panicking":       panicking,
-		"showing":         showing,
+	testscript.Main(withProgram{m}, map[string]func(){
+		"stubborn":  stubborn,
+		"panicking": panicking,
+		"showing":   showing,
 	})
+}
+
+// program is the path of the program that was built for the tests. They call it some hundred times: were it
+// the test binary itself, each call would cost a second with the race detector.
+var program string
+
+// withProgram are the tests, for which the program is built first.
+type withProgram struct{ tests *testing.M }
+
+func (w withProgram) Run() int {
+	dir, err := os.MkdirTemp("", "mesh-cmd-")
+	if err == nil {
+		program = filepath.Join(dir, "mesh")
+		err = errors.Join(
+			os.Symlink(program, filepath.Join(dir, "mesh-controller")),
+			os.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH")))
+	}
+	if err == nil {
+		var out []byte
+		if out, err = exec.Command("go", "build", "-buildvcs=false", "-o", program, ".").CombinedOutput(); err != nil {
+			err = fmt.Errorf("build the program: %w\n%s", err, out)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	return w.tests.Run()
 }
 
 // TestScript runs every script under testdata/script. Beside testscript's own commands a script has
@@ -122,6 +150,7 @@ func newTestEnv(t *testing.T) *testEnv {
 		v, ok := te.vars[name]
 		return v, ok
 	}
+	te.env.executable = func() (string, error) { return program, nil }
 	te.env.isTerminal = func(any) bool { return false }
 	te.env.width = func(any) int { return 0 }
 	return te

@@ -19,17 +19,17 @@ import (
 // meshTerminal opens a terminal, and returns the path under which the program is called in it.
 func meshTerminal(t *testing.T, o terminaltest.Options) (term *terminaltest.Terminal, bin string) {
 	t.Helper()
-	return terminalFor(t, "mesh", o)
+	return terminaltest.Start(t, o), program
 }
 
-// terminalFor is meshTerminal for one of the programs of TestMain.
-func terminalFor(t *testing.T, program string, o terminaltest.Options) (term *terminaltest.Terminal, bin string) {
+// terminalFor is meshTerminal for one of the programs that only tests need.
+func terminalFor(t *testing.T, name string, o terminaltest.Options) (term *terminaltest.Terminal, bin string) {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	bin = filepath.Join(t.TempDir(), program)
+	bin = filepath.Join(t.TempDir(), name)
 	if err := os.Symlink(exe, bin); err != nil {
 		t.Fatal(err)
 	}
