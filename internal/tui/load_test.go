@@ -89,7 +89,7 @@ func BenchmarkFrame(b *testing.B) {
 func TestMemoryIsBounded(t *testing.T) {
 	s := newScreen(t, looks["ascii"], 160, 48)
 	s.send(arrived{[]mesh.Frame{bigFrame(maxPeers+500, maxResources+5_000)}})
-	for round := 1; round <= 1500; round++ {
+	for round := 1; round <= historySeconds+100; round++ {
 		f := nextFrame(round, 20, maxResources)
 		for i := range 20 {
 			f.Notices = append(f.Notices, mesh.Notice{ID: uint64(round*100 + i), Time: f.Time, Kind: mesh.NoticeLink, Level: mesh.LevelDebug, Zone: "peer001", Text: fmt.Sprint("opened ", i)})
