@@ -19,7 +19,8 @@ TEST_TIMEOUT ?= 40m
 FUZZ_SHORT ?= 5000x
 FUZZ_LONG  ?= 10m
 
-# How kubetest builds what is in tools/kubernetes: other flags would have all of Kubernetes compiled again.
+# How the tests build what is in tools/kubernetes, and the benchmarks what is in bench/rivals: other flags would have all of it
+# compiled again.
 AS_BUILT = export CGO_ENABLED=0 GOFLAGS="$$($(GO) env GOFLAGS) -trimpath"
 
 # Time per benchmark, and a pattern to choose some.
@@ -106,6 +107,7 @@ check: build ## build, gofmt, vet, staticcheck, govulncheck, tidy go.mod, genera
 	$(GO) vet ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
 	cd tools/kubernetes && $(AS_BUILT) && $(GO) vet ./... && $(GO) tool -modfile=../go.mod staticcheck ./...
+	cd bench/rivals && $(AS_BUILT) && $(GO) vet ./... && $(GO) tool -modfile=../../tools/go.mod staticcheck ./...
 	@tools/vulncheck.sh
 	@tools/tidy.sh
 	@tools/generated.sh

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Checks that go.mod and go.sum, ours, that of the linters and that of the tests' Kubernetes, are what `go mod tidy`
-# would make them. It needs the modules of our dependencies' tests: where neither cache nor network has them one line
+# Checks that go.mod and go.sum, ours, those of the linters, of the tests' Kubernetes and of the benchmarks' rivals, are what
+# `go mod tidy` would make them. It needs the modules of our dependencies' tests: where neither cache nor network has them one line
 # says so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-for dir in . tools tools/kubernetes; do
+for dir in . tools tools/kubernetes bench/rivals; do
 	if out=$(cd "$dir" && go mod tidy -diff 2>&1); then
 		continue
 	elif grep -qE 'dial tcp|no such host|i/o timeout|module lookup disabled' <<<"$out"; then
