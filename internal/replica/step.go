@@ -66,6 +66,7 @@ func (r *Replica) begin(now time.Time) {
 		inviteWrites: make(map[string]struct{}),
 		metaDirty:    meta,
 	}
+	r.reclock()
 	if r.start.began.IsZero() {
 		r.start.began = now
 		r.tellMembers() // who they are by what the store holds
