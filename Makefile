@@ -9,8 +9,11 @@ MAKEFLAGS += --no-print-directory
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-# The long simulations run without the race detector: they are single-threaded and would take ten times as long.
-NORACE ?= ./internal/meshtest/...
+# The race detector watches the adapters and the commands. There is nothing for it to see in core, which starts no
+# goroutine, in the long simulations of it, and in e2e, which runs the program as it is built for users; all of them
+# would take ten times as long.
+NORACE ?= ./e2e ./internal/meshtest/... \
+	./internal/{keys,readable,typo,mesh,operation/...,object,event,oplog,merge,membership,trust,token,replica}
 
 # Tests wait on conditions with generous deadlines; this only ends one that hangs.
 TEST_TIMEOUT ?= 40m
@@ -62,7 +65,7 @@ test: unit fuzz-short interop image-test ## run every test, each fuzz target for
 
 # -vet=off: vet is part of `make check`.
 .PHONY: unit
-unit: kubernetes-tools ## run every test; with -race, but for the long simulations
+unit: kubernetes-tools ## run every test, the adapters and commands with -race
 	@race=-race; \
 	if ! command -v "$$($(GO) env CC | cut -d' ' -f1)" >/dev/null || [ "$$($(GO) env CGO_ENABLED)" != 1 ]; then \
 		race=; echo "NOT RUN: -race: it needs a C compiler and CGO_ENABLED=1; the tests run without it"; \

@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // This file holds the rules of the house that no linter knows.
@@ -294,6 +295,25 @@ func TestHouse(t *testing.T) {
 					t.Error(why)
 				}
 			}
+		}
+	}
+}
+
+// TestRaceDetector keeps the tests of adapters and commands under the race detector.
+func TestRaceDetector(t *testing.T) {
+	makefile, err := os.ReadFile(filepath.Join(moduleRoot(t), "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(makefile), "\nNORACE ?= ")
+	without, _, ends := strings.Cut(strings.ReplaceAll(rest, "\\\n", " "), "\n")
+	if !found || !ends {
+		t.Fatal("the Makefile doesn't say what is tested without the race detector")
+	}
+	words := strings.FieldsFunc(without, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	for _, name := range append([]string{"cmd"}, adapters...) {
+		if slices.Contains(words, name) {
+			t.Errorf("%s is tested without the race detector", name)
 		}
 	}
 }
