@@ -29,6 +29,7 @@ binary() { echo "${1//\//_}.test"; }
 case $length in
 *x)
 	cache=$work/cache
+	minimize=100x
 	# An input on which a target never ends is no reason for the run never to end.
 	limit=(timeout --kill-after=5 300)
 	# One command compiles all, but names binaries after the last part of the path: two of one name take turns.
@@ -47,6 +48,7 @@ case $length in
 	;;
 *)
 	cache=$(go env GOCACHE)/fuzz/$module
+	minimize=20s
 	limit=()
 	for p in "${packages[@]}"; do
 		go test -vet=off -c -fuzz . -o "$work/$(binary "$p")" "./$p"
@@ -65,7 +67,7 @@ run() {
 	local log="$work/${package//\//_}.$target" verdict=passed stats
 	if [[ $length != *x ]]; then echo "$(date +%T) $package $target"; fi
 	(cd "$package" && "${limit[@]}" "$work/$(binary "$package")" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "$length" \
-		-test.fuzzminimizetime 100x -test.parallel "$workers" -test.fuzzcachedir "$cache/$package") >"$log.log" 2>&1 || verdict=FAILED
+		-test.fuzzminimizetime "$minimize" -test.parallel "$workers" -test.fuzzcachedir "$cache/$package") >"$log.log" 2>&1 || verdict=FAILED
 	# Now and then the fuzzer takes the end of its own time for a failure of the target. Then that is all it
 	# says, and there is no input.
 	if [ $verdict = FAILED ] && [[ $length != *x ]] && ! grep -q 'Failing input written' "$log.log" &&
@@ -79,7 +81,7 @@ run() {
 	fi
 }
 export -f run binary
-export work length cache workers
+export work length cache minimize workers
 export limits="${limit[*]}"
 
 # An interrupt ends the fuzzers, each of which writes down what it has; the table is of what ran.

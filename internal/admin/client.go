@@ -39,7 +39,8 @@ func ParseAddr(addr string) error {
 		return nil
 	}
 	u, err := url.Parse(addr)
-	if err != nil || u.Scheme != "http" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+	if err != nil || u.Scheme != "http" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" ||
+		strings.ContainsAny(addr, "?#") {
 		return fmt.Errorf("node address %q: want unix:PATH or http://HOST:PORT", addr)
 	}
 	return nil
@@ -64,7 +65,7 @@ func NewClient(addr string, timeout time.Duration) (*Client, error) {
 			return d.DialContext(ctx, "unix", path)
 		}
 	} else {
-		c.base = strings.TrimSuffix(addr, "/")
+		c.base = strings.TrimRight(addr, "/")
 	}
 	c.http = http.Client{Transport: transport, Timeout: timeout, CheckRedirect: neverRedirect}
 	return c, nil
