@@ -208,7 +208,8 @@ func decode(row oplog.Row) replica.Arrived {
 }
 
 func (w *World) trust(t oplog.TrustOp, from *Node) replica.ArrivedTrust {
-	return replica.ArrivedTrust(w.decode(oplog.Row{Header: t.Header, Body: t.Body}, from.Key.Public()))
+	in := w.decode(oplog.Row{Header: t.Header, Body: t.Body}, from.Key.Public())
+	return replica.ArrivedTrust{Op: in.Op, Event: in.Event, From: in.From}
 }
 
 // Admits reports whether a node is up and takes another one for a member.

@@ -29,9 +29,11 @@ var decided = map[replica.Reason]decision{
 	replica.RefusedOwnElsewhere: {mesh.NoticeLog, mesh.LevelDebug, "refused: this node's key signed it, and this node does not hold it"},
 	replica.RefusedRemoved:      {mesh.NoticeLog, mesh.LevelDebug, "refused: its author was removed from the mesh"},
 	replica.RefusedConflict:     {mesh.NoticeLog, mesh.LevelDebug, "refused: another key is bound to its zone too"},
+	replica.RefusedSignature:    {mesh.NoticeLog, mesh.LevelDebug, "refused: its signature does not hold"},
 
 	replica.Quarantined:     {mesh.NoticeLog, mesh.LevelWarn, "an operation is kept and passed on, but this version cannot read it"},
 	replica.Forked:          {mesh.NoticeLog, mesh.LevelBad, "its key signed two histories; its log is frozen until a new one covers it"},
+	replica.FalseSignature:  {mesh.NoticeLog, mesh.LevelBad, "its key signed what follows an operation that it never signed; its log is frozen until a new one covers it"},
 	replica.RunInvalid:      {mesh.NoticeSnap, mesh.LevelBad, "a snapshot does not hold"},
 	replica.SnapshotWritten: {mesh.NoticeSnap, mesh.LevelInfo, "snapshot written"},
 	replica.SnapshotMerged:  {mesh.NoticeSnap, mesh.LevelDebug, "snapshot merged"},

@@ -10,7 +10,7 @@ import (
 // levelOf says how loud a decision is. A quiet healthy node says almost nothing at info.
 func levelOf(r replica.Reason) slog.Level {
 	switch r {
-	case replica.Forked, replica.IdentityClash, replica.ClusterReplaced, replica.StoreRestored, replica.Muted,
+	case replica.Forked, replica.FalseSignature, replica.IdentityClash, replica.ClusterReplaced, replica.StoreRestored, replica.Muted,
 		replica.RunInvalid:
 		return slog.LevelError
 	case replica.DeleteHeld, replica.Contested, replica.Withheld, replica.TooLarge, replica.ApplyFailed,
@@ -58,7 +58,8 @@ const (
 // refusals lists the whole set.
 func refusals() []refusal {
 	out := []refusal{refusedMalformed, refusedTooLarge, refusedDiskLow, refusedNetwork, refusedProtocol,
-		refusedDuplicate, refusedHeartbeat, refusedOrder, refusedCrowded, refusedTries, refusedRecord, refusedStaleRecord}
+		refusedDuplicate, refusedHeartbeat, refusedOrder, refusedCrowded, refusedTries, refusedRecord, refusedStaleRecord,
+		refusedFast, refusedSlow, refusedBusy, refusedHalfOpen, refusedNotServed}
 	for _, r := range replica.Refusals() {
 		out = append(out, refusal(r))
 	}

@@ -9,7 +9,16 @@
 //	0 ...... Start ============= Next            Staged.Begin ====== Staged.Next
 //	 pruned        the chain, served     (a gap)       not served yet
 //
-// Judge gives one of five verdicts and changes nothing. A gap is no error: the operation waits, or is sent
+// # Vouched operations
+//
+// An operation names the one before it by BLAKE3 over that one's whole header, signature included, and a header names
+// its body the same way. So one verified signature at the end of a chain vouches for the exact bytes of all that it
+// reaches back to: nobody but the author can make such a chain, and nobody can change a byte inside it. A log may hold
+// operations on that ground alone; Unchecked says which, and is stored with them. Their own signatures are verified
+// later, from the store. One that doesn't hold was nobody's doing but its author's, who signed what follows it: the
+// log ends before it and is frozen, as by a fork.
+//
+// Judge gives one of six verdicts and changes nothing. A gap is no error: the operation waits, or is sent
 // again by the next sync round. A fork is proof, kept as evidence; it freezes the log at the last position
 // that both branches share.
 package oplog

@@ -44,7 +44,8 @@ type Judgement struct {
 // endSeq is taken of no log: what follows it has no number, and every log and every run has a Next.
 const endSeq = math.MaxUint32
 
-// Judge decides about a verified operation of this log. begins tells whether it is a SnapshotBegin with the
+// Judge decides about an operation of this log whose bytes are its author's. A fork counts as proven only when both
+// operations were verified, which is the caller's concern. begins tells whether it is a SnapshotBegin with the
 // prune flag. ids answers for rows of the chain and of the staged run.
 func (l *Log) Judge(op *operation.Operation, begins bool, ids RowIDs) (Judgement, error) {
 	s, bound := op.Seq, l.Bound()

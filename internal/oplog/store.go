@@ -6,7 +6,7 @@ import (
 	"dcp.hiro.io/mesh/internal/mesh"
 )
 
-// Log is what is held of one log. Rows [Start, Next) are the verified chain that is served to others.
+// Log is what is held of one log. Rows [Start, Next) are the chain that is served to others.
 type Log struct {
 	Key      mesh.LogKey
 	Instance mesh.Instance
@@ -23,8 +23,15 @@ type Log struct {
 	// Staged is a run that begins beyond the chain, held until it is whole. Rows [Staged.Begin, Staged.Next).
 	Staged *Run
 
-	Limit   *Limit // of a fork: operations above are void and not served; nil: no limit
-	Frozen  bool   // a proven fork: nothing more is taken until a newer incarnation covers the log
+	// Unchecked are rows of the chain whose own signatures were not verified yet: that of a later operation, which
+	// names them by their hashes, vouched for their bytes when they were taken in. All other rows are verified.
+	Unchecked Range
+	// StagedUnchecked are such rows of the staged run.
+	StagedUnchecked Range
+
+	Limit   *Limit // of a fork or a false signature: operations above are void and not served; nil: no limit
+	Frozen  bool   // either was proven: nothing more is taken until a newer incarnation covers the log
+	False   bool   // Frozen for a false signature: the author signed what follows an operation that it never signed
 	Cut     *Limit // that a removal or hand-over of the key sets; nil: none. It follows from the trust set and is not stored
 	Ops     uint64 // operations held in the chain
 	Bytes   uint64 // their header and body bytes
@@ -48,11 +55,42 @@ func (l *Log) Bound() *Limit {
 	return l.Limit
 }
 
+// Verified reports whether the signature of a held operation was verified by itself.
+func (l *Log) Verified(seq uint32) bool {
+	return !l.Unchecked.Holds(seq) && !l.StagedUnchecked.Holds(seq)
+}
+
 // Run is a snapshot run in progress.
 type Run struct {
 	Begin uint32    // sequence number of its SnapshotBegin
 	Next  uint32    // staged runs: first sequence number not held
 	Head  mesh.Hash // staged runs: id of operation Next-1
+}
+
+// Range is the sequence numbers [From, To). The zero value is the empty range, and the only one.
+type Range struct{ From, To uint32 }
+
+// Empty reports whether there is nothing in it.
+func (r Range) Empty() bool { return r == Range{} }
+
+// Holds reports whether a sequence number is in the range.
+func (r Range) Holds(seq uint32) bool { return seq >= r.From && seq < r.To }
+
+// With is the smallest range that holds seq, which is below 2^32-1, too.
+func (r Range) With(seq uint32) Range {
+	if r.Empty() {
+		return Range{seq, seq + 1}
+	}
+	return Range{min(r.From, seq), max(r.To, seq+1)}
+}
+
+// Within is what of the range lies in [from, to).
+func (r Range) Within(from, to uint32) Range {
+	r = Range{max(r.From, from), min(r.To, to)}
+	if r.From >= r.To {
+		return Range{}
+	}
+	return r
 }
 
 // Limit is a position above which a log is void. None is true when nothing of the log stands.

@@ -26,7 +26,7 @@
 // # What is not promised
 //
 // The core trusts its caller for three things: signatures, payload hashes and log ids were verified before an
-// operation arrives; the cluster adapter tells what it saw in a live read and never guesses that something is
+// operation arrives (of a vouched one that of a later operation, see vouched.go); the cluster adapter tells what it saw in a live read and never guesses that something is
 // gone; and time is passed in as it is, jumps included: it bounds retention and waits, and decides nothing
 // between zones.
 package replica

@@ -17,11 +17,32 @@ func (r *Replica) forked(l *oplog.Log, op *operation.Operation, j oplog.Judgemen
 	if l.Limit != nil && (l.Limit.None || l.Limit.Height+1 <= j.Common) {
 		return // known already, and no lower
 	}
-	r.freeze(l, r.heldRow(l, j.Rival), rowOf(op), j.Common, in.From)
+	rival := r.heldRow(l, j.Rival)
+	if !r.proven(&in) {
+		r.report(Decision{Reason: RefusedSignature, Zone: l.Instance.Zone, Log: l.Key, Seq: op.Seq, Peer: in.From})
+		return
+	}
+	if !r.provenRow(l, rival) {
+		return
+	}
+	r.freeze(l, rival, rowOf(op), j.Common, in.From)
 }
 
 // freeze sets the limit of a log at the common position. a and b are the proof.
 func (r *Replica) freeze(l *oplog.Log, a, b oplog.Row, common uint32, from keys.Public) {
+	if !l.Frozen || l.False {
+		r.fx.Persist.Evidence = append(r.fx.Persist.Evidence, oplog.Evidence{Log: l.Key, A: a, B: b})
+		for _, row := range []oplog.Row{a, b} {
+			r.fx.Publish = append(r.fx.Publish, Published{Row: row, Instance: l.Instance, From: from})
+		}
+		r.report(Decision{Reason: Forked, Zone: l.Instance.Zone, Log: l.Key, Seq: b.Seq, Peer: from})
+	}
+	l.False = false // a fork is more: others take its proof
+	r.endAt(l, common)
+}
+
+// endAt freezes a log that stands below a position.
+func (r *Replica) endAt(l *oplog.Log, common uint32) {
 	limit := &oplog.Limit{None: common <= l.Start}
 	if !limit.None {
 		id, held, err := r.rowID(l.Key, common-1)
@@ -30,13 +51,6 @@ func (r *Replica) freeze(l *oplog.Log, a, b oplog.Row, common uint32, from keys.
 		}
 		limit.None = !held
 		limit.Height, limit.Hash = common-1, id
-	}
-	if !l.Frozen {
-		r.fx.Persist.Evidence = append(r.fx.Persist.Evidence, oplog.Evidence{Log: l.Key, A: a, B: b})
-		for _, row := range []oplog.Row{a, b} {
-			r.fx.Publish = append(r.fx.Publish, Published{Row: row, Instance: l.Instance, From: from})
-		}
-		r.report(Decision{Reason: Forked, Zone: l.Instance.Zone, Log: l.Key, Seq: b.Seq, Peer: from})
 	}
 	l.Frozen, l.Limit = true, limit
 	if l.Staged != nil {
@@ -66,6 +80,9 @@ func (r *Replica) comparePruned(l *oplog.Log, op *operation.Operation, in Arrive
 	past := r.pruned[l.Key]
 	if past != nil && (past.Seq == op.Seq && past.ID != op.ID || past.Seq+1 == op.Seq && past.ID != op.Backlink) {
 		delete(r.pruned, l.Key)
+		if past.Verify() != nil || op.Verify() != nil {
+			return // at least one of them was only vouched for, and falsely: it proves nothing
+		}
 		r.freeze(l, rowOf(past), rowOf(op), past.Seq, in.From)
 		return
 	}

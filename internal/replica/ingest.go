@@ -38,6 +38,10 @@ func (r *Replica) arrived(in Arrived) {
 		r.request(in.From)
 		return
 	}
+	if in.Vouched && !r.mayVouch(&in) && !r.proven(&in) {
+		refuse(RefusedSignature, "")
+		return
+	}
 	l, why := r.logFor(op, in.Event)
 	if why != "" {
 		refuse(why, "")
@@ -62,11 +66,14 @@ func (r *Replica) arrived(in Arrived) {
 			return
 		}
 		r.enter(l)
+		if in.Vouched {
+			l.Unchecked = l.Unchecked.With(op.Seq)
+		}
 		r.acceptRow(l, op, in.Event, in.From)
 		r.drainPending(l)
 	case oplog.Stage:
 		r.enter(l)
-		r.stageRow(l, op, in.Event, j.Abandon)
+		r.stageRow(l, &in, j.Abandon)
 		r.drainPending(l)
 	case oplog.Gap:
 		if !r.pending.add(key, in) {
@@ -98,6 +105,9 @@ func (r *Replica) logFor(op *operation.Operation, ev *event.Event) (*oplog.Log, 
 	switch {
 	case ev != nil:
 		inst = ev.Instance
+		if l != nil && inst == l.Instance {
+			break // its id follows from it
+		}
 		if mesh.LogIDOf(r.cfg.Network, inst) != op.Log {
 			return nil, RefusedLogID
 		}

@@ -69,6 +69,17 @@ type (
 		Op    *operation.Operation
 		Event *event.Event
 		From  keys.Public // the connected peer that sent it
+		// Vouched: not its own signature was verified but one of a later operation of its log that names it, directly
+		// or through others that name each other.
+		Vouched bool
+	}
+	// Checked tells what became of rows whose signatures were not verified yet (Unchecked): those of [From, To)
+	// hold, and each names the one before it; Last is the id of the last of them. Where False is not zero it is the
+	// id of operation To, whose signature does not hold.
+	Checked struct {
+		Log         mesh.LogKey
+		From, To    uint32
+		Last, False mesh.Hash
 	}
 	// ArrivedTrust is a trust operation that came in a frame of its own, verified as in Arrived.
 	ArrivedTrust struct {
@@ -114,6 +125,7 @@ func (WitnessWritten) input() {}
 func (Written) input()        {}
 func (Arrived) input()        {}
 func (ArrivedTrust) input()   {}
+func (Checked) input()        {}
 func (Haves) input()          {}
 func (Compared) input()       {}
 func (Tick) input()           {}

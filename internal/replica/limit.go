@@ -115,7 +115,7 @@ func (r *Replica) onChain(l *oplog.Log) bool {
 func (r *Replica) refetch(l *oplog.Log) {
 	r.prunes = append(r.prunes, pruneJob{log: l.Key, span: oplog.Span{Log: l.Key, From: l.Pruned, To: l.Next}})
 	l.Start, l.Next, l.Head, l.Pruned, l.AbsentBelow, l.Run = 0, 0, mesh.Hash{}, 0, 0, nil
-	l.Ops, l.Bytes = 0, 0
+	l.Ops, l.Bytes, l.Unchecked = 0, 0, oplog.Range{}
 	delete(r.runs, l.Key)
 	r.writeLog(l.Key)
 	r.report(Decision{Reason: Refetched, Zone: l.Instance.Zone, Log: l.Key})

@@ -20,12 +20,14 @@ const (
 	RefusedOwnElsewhere Reason = "own_key_elsewhere"   // our own key signed a log of ours that we don't hold
 	RefusedRemoved      Reason = "removed"             // its author was removed from the mesh, or is to be
 	RefusedConflict     Reason = "zone_disputed"       // its author and another key are both bound to its zone
+	RefusedSignature    Reason = "signature_mismatch"  // its own signature was needed and doesn't hold
 )
 
 // What became of logs.
 const (
 	Quarantined     Reason = "quarantined"      // kept and relayed, but its body cannot be read by this version
 	Forked          Reason = "fork"             // proof that an author signed two histories
+	FalseSignature  Reason = "false_signature"  // an operation was never signed by its author, who signed what follows it
 	RunInvalid      Reason = "snapshot_invalid" // a run's count or digest doesn't hold, or a part is unreadable
 	SnapshotWritten Reason = "snapshot_written"
 	SnapshotMerged  Reason = "snapshot_merged"
@@ -72,5 +74,5 @@ const (
 // Refusals lists the reasons for which an operation is refused, for metrics that start at zero.
 func Refusals() []Reason {
 	return []Reason{RefusedNotAdmitted, RefusedZone, RefusedLogID, RefusedUnreadable, RefusedGap, RefusedVoid,
-		RefusedCovered, RefusedAside, RefusedDelayed, RefusedStart, RefusedTrust, RefusedBodyMissing, RefusedOwnElsewhere, RefusedRemoved, RefusedConflict}
+		RefusedCovered, RefusedAside, RefusedDelayed, RefusedStart, RefusedTrust, RefusedBodyMissing, RefusedOwnElsewhere, RefusedRemoved, RefusedConflict, RefusedSignature}
 }

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"math"
 
 	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/keys"
@@ -120,6 +121,7 @@ func (r *Replica) runEnds(l *oplog.Log, seq uint32, end *event.SnapshotEnd) {
 		return
 	}
 	l.Start, l.AbsentBelow = st.begin, st.begin
+	l.Unchecked = l.Unchecked.Within(l.Start, math.MaxUint32) // what is pruned counts no more, however it was signed
 	l.Ops, l.Bytes = uint64(l.Next-l.Start), l.Bytes-st.before
 	if l.Pruned < l.Start {
 		r.prunes = append(r.prunes, pruneJob{log: l.Key})

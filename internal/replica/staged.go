@@ -5,7 +5,6 @@ import (
 
 	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/mesh"
-	"dcp.hiro.io/mesh/internal/operation"
 	"dcp.hiro.io/mesh/internal/oplog"
 )
 
@@ -22,7 +21,8 @@ const maxOffered = 8192
 const mergeBatch = 1 << 20
 
 // stageRow adds an operation to the staged run of a log, or begins one.
-func (r *Replica) stageRow(l *oplog.Log, op *operation.Operation, ev *event.Event, abandon bool) {
+func (r *Replica) stageRow(l *oplog.Log, in *Arrived, abandon bool) {
+	op, ev := in.Op, in.Event
 	if abandon {
 		r.pruneStaged(l)
 		r.unstage(l)
@@ -33,6 +33,12 @@ func (r *Replica) stageRow(l *oplog.Log, op *operation.Operation, ev *event.Even
 		begin = l.Staged.Begin
 	}
 	l.Staged = &oplog.Run{Begin: begin, Next: op.Seq + 1, Head: op.ID}
+	switch {
+	case in.Vouched && r.catchingUp(l):
+		l.Unchecked = l.Unchecked.With(op.Seq) // it will be of the chain
+	case in.Vouched:
+		l.StagedUnchecked = l.StagedUnchecked.With(op.Seq)
+	}
 	r.keepRow(l, row)
 	if r.catchingUp(l) {
 		return // it follows a run that is whole, and is merged in its turn
@@ -70,6 +76,7 @@ func (r *Replica) stagedEnds(l *oplog.Log, st *run, end *event.SnapshotEnd) {
 	l.Start, l.Next, l.Head, l.Run = st.begin, st.begin, mesh.Hash{}, nil
 	l.Ops, l.Bytes = 0, 0
 	l.Staged.Begin = st.begin
+	l.Unchecked, l.StagedUnchecked = l.StagedUnchecked.Within(st.begin, l.Staged.Next), oplog.Range{}
 	if l.Pruned < l.Start {
 		r.prunes = append(r.prunes, pruneJob{log: l.Key})
 	}
@@ -108,7 +115,7 @@ func (r *Replica) mergeStaged() {
 
 // unstage gives the staged run up: for the chain that reached it, or for another one.
 func (r *Replica) unstage(l *oplog.Log) {
-	l.Staged = nil
+	l.Staged, l.StagedUnchecked = nil, oplog.Range{}
 	delete(r.staged, l.Key)
 	r.writeLog(l.Key)
 }

@@ -103,6 +103,8 @@ func (r *Replica) handle(in Input) {
 		r.arrived(in)
 	case ArrivedTrust:
 		r.arrivedTrust(in)
+	case Checked:
+		r.checked(in)
 	case Haves:
 		r.haves(in)
 	case Compared:

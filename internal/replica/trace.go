@@ -199,6 +199,9 @@ func (r *Replica) traceLog(win *mesh.Claim) mesh.TraceStep {
 		s.Status, s.Reason = mesh.CheckWarn, traceVoid
 		s.Message += "; the key signed it after its end in the mesh, and nobody holds what stood before"
 		s.Next = []string{"mesh adopt " + win.Object.String()}
+	case l != nil && l.False:
+		s.Status, s.Reason, s.Next = mesh.CheckWarn, string(FalseSignature), verify
+		s.Message += "; this log is frozen, for its key signed what follows an operation that it never signed: what was said later is not taken"
 	case l != nil && l.Frozen:
 		s.Status, s.Reason, s.Next = mesh.CheckWarn, string(Forked), verify
 		s.Message += "; this log is frozen, for its key signed two histories: what was said later is not taken"

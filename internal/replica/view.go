@@ -163,6 +163,19 @@ func (r *Replica) Haves() []oplog.Have {
 	return out
 }
 
+// Unchecked lists the rows of which only a later operation vouches for the bytes so far, in the order of their logs: of
+// each log at most one stretch. The slice is the caller's.
+func (r *Replica) Unchecked() []oplog.Span {
+	var out []oplog.Span
+	for _, l := range r.logs {
+		if u := l.Unchecked; !u.Empty() {
+			out = append(out, oplog.Span{Log: l.Key, From: u.From, To: u.To})
+		}
+	}
+	slices.SortFunc(out, func(a, b oplog.Span) int { return a.Log.Compare(b.Log) })
+	return out
+}
+
 // Resources lists objects in key order, starting after the given key (zero: from the start), at most limit.
 func (r *Replica) Resources(after mesh.ObjectKey, limit int) []mesh.Resource {
 	var page []*object
@@ -357,7 +370,11 @@ func (r *Replica) Findings() []mesh.Finding {
 	out = append(out, r.trustFindings()...)
 	for _, l := range r.sortedLogs() {
 		if _, expelled := r.trust.view.Expelled(l.Key.Author); !expelled && l.Frozen && !r.whollyCovered(l.Key, l.Instance.Incarnation) {
-			add("log.fork", "fail", string(l.Instance.Zone), "its key signed two histories; its log is frozen until a new one covers it", "mesh log verify "+string(l.Instance.Zone))
+			text := "its key signed two histories; its log is frozen until a new one covers it"
+			if l.False {
+				text = "its key signed what follows an operation that it never signed; its log is frozen until a new one covers it"
+			}
+			add("log.fork", "fail", string(l.Instance.Zone), text, "mesh log verify "+string(l.Instance.Zone))
 		}
 	}
 	for _, h := range r.Held() {

@@ -14,7 +14,7 @@
 //	mesh.db.new   a store in the making (first start, compaction); renamed onto mesh.db when synced, else removed
 //	mesh.ballast  64 MiB of allocated nothing, deleted when the disk is full so that pruning has room
 //
-// # Format, version 2
+// # Format, version 3
 //
 // A bbolt file of 4096-byte pages with the buckets below. Integers are big-endian and of fixed size: u8, u32,
 // u64, and i64 in two's complement. hash, key and log id are 32 bytes. str is a u16 length and that many
@@ -31,8 +31,10 @@
 //	rows      logno, u32 seq   hash id, u32 header length, header, rest body
 //	logs      logkey           str zone, u64 incarnation, u32 start, u32 next, hash head, u32 pruned,
 //	                           u32 absent below, u8 flags, u64 ops, u64 bytes, i64 updated,
-//	                           then by flag: run (1), staged (2), limit (4); 8: nothing stands, 16: frozen.
-//	                           A run is u32 begin, u32 next, hash head; a limit is u32 height, hash.
+//	                           then by flag: run (1), staged (2), limit (4), unchecked (32), unchecked
+//	                           of the staged run (64); 8: nothing stands, 16: frozen, 128: by a false signature.
+//	                           A run is u32 begin, u32 next, hash head; a limit is u32 height, hash;
+//	                           unchecked is u32 from, u32 to.
 //	claims    objkey, zone     u8 kind, u64 version, u32 epoch, u64 birth, u32 size, hash content, logno,
 //	                           u64 incarnation, u32 seq, i64 since, rest new owner
 //	payloads  objkey, zone     the payload of a live claim
@@ -52,7 +54,8 @@
 //	contacts  key              str zone, i64 seen, u8 inviter, u32 record length, record, then per endpoint str
 //
 // Of an invitation's secret only the hash is kept, and of a contact at most 16 endpoints and 5 KiB of record.
-// Version 1 had neither invites nor contacts.
+// Version 1 had neither invites nor contacts; version 2 neither flag 32 nor 64 nor 128, for it verified every
+// signature before it took an operation in.
 //
 // Payloads live apart from claims, so that a start reads the index without touching their pages.
 //

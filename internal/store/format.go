@@ -9,7 +9,7 @@ import (
 )
 
 // formatVersion is the version that this code reads and writes. To raise it, append to migrations.
-const formatVersion = 2
+const formatVersion = 3
 
 // migration brings a store from one version to the next, within a transaction.
 type migration struct {
@@ -20,6 +20,7 @@ type migration struct {
 // migrations lead from every older version to formatVersion, one step each.
 var migrations = []migration{
 	{from: 1, run: addJoining},
+	{from: 2, run: func(*bbolt.Tx) error { return nil }}, // of records of logs without the new flags all was verified
 }
 
 var (

@@ -189,7 +189,7 @@ func TestMigration(t *testing.T) {
 				return errors.New("cannot")
 			}
 			return tx.Bucket(bucketMeta).Put(keyNode, w.b)
-		}}, {from: 1, run: func(*bbolt.Tx) error { return nil }}}
+		}}, {from: 1, run: func(*bbolt.Tx) error { return nil }}, {from: 2, run: func(*bbolt.Tx) error { return nil }}}
 	}
 	open := func(o Options) error {
 		o.Ballast = -1

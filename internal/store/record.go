@@ -46,12 +46,14 @@ func decodeMeta(v []byte) (oplog.Meta, error) {
 }
 
 const (
-	logHasRun     = 1
-	logHasStaged  = 2
-	logHasLimit   = 4
-	logLimitNone  = 8
-	logFrozen     = 16
-	logKnownFlags = logHasRun | logHasStaged | logHasLimit | logLimitNone | logFrozen
+	logHasRun          = 1
+	logHasStaged       = 2
+	logHasLimit        = 4
+	logLimitNone       = 8
+	logFrozen          = 16
+	logUnchecked       = 32
+	logStagedUnchecked = 64
+	logFalse           = 128
 )
 
 func (w *writer) log(l *oplog.Log) {
@@ -78,6 +80,15 @@ func (w *writer) log(l *oplog.Log) {
 	if l.Frozen {
 		flags |= logFrozen
 	}
+	if l.False {
+		flags |= logFalse
+	}
+	if !l.Unchecked.Empty() {
+		flags |= logUnchecked
+	}
+	if !l.StagedUnchecked.Empty() {
+		flags |= logStagedUnchecked
+	}
 	w.u8(flags)
 	w.u64(l.Ops)
 	w.u64(l.Bytes)
@@ -88,6 +99,22 @@ func (w *writer) log(l *oplog.Log) {
 		w.u32(l.Limit.Height)
 		w.hash(l.Limit.Hash)
 	}
+	w.span(l.Unchecked)
+	w.span(l.StagedUnchecked)
+}
+
+func (w *writer) span(r oplog.Range) {
+	if !r.Empty() {
+		w.u32(r.From)
+		w.u32(r.To)
+	}
+}
+
+// span refuses what With never makes.
+func (r *reader) span() oplog.Range {
+	x := oplog.Range{From: r.u32(), To: r.u32()}
+	r.bad = r.bad || x.From >= x.To
+	return x
 }
 
 func (w *writer) run(run *oplog.Run) {
@@ -116,7 +143,7 @@ func decodeLog(k, v []byte) (oplog.Log, error) {
 	l.Pruned = r.u32()
 	l.AbsentBelow = r.u32()
 	flags := r.u8()
-	l.Frozen = flags&logFrozen != 0
+	l.Frozen, l.False = flags&logFrozen != 0, flags&logFalse != 0
 	l.Ops = r.u64()
 	l.Bytes = r.u64()
 	l.Updated = r.i64()
@@ -129,7 +156,13 @@ func decodeLog(k, v []byte) (oplog.Log, error) {
 	if flags&logHasLimit != 0 {
 		l.Limit = &oplog.Limit{None: flags&logLimitNone != 0, Height: r.u32(), Hash: r.hash()}
 	}
-	r.bad = r.bad || flags&^uint8(logKnownFlags) != 0 || flags&logLimitNone != 0 && l.Limit == nil
+	if flags&logUnchecked != 0 {
+		l.Unchecked = r.span()
+	}
+	if flags&logStagedUnchecked != 0 {
+		l.StagedUnchecked = r.span()
+	}
+	r.bad = r.bad || flags&logLimitNone != 0 && l.Limit == nil
 	return l, r.end("record of a log")
 }
 
