@@ -252,18 +252,25 @@ func loopback(b *testing.B) float64 {
 func spent(b *testing.B, all []*zone) (cpu, bytes float64) {
 	b.Helper()
 	for _, z := range all {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", z.process.cmd.Process.Pid))
-		must(b, err)
-		// After the name in parentheses the 12th and 13th fields are user and system time in ticks of 10 ms.
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		for _, f := range fields[11:13] {
-			ticks, err := strconv.ParseFloat(f, 64)
-			must(b, err)
-			cpu += ticks / 100
-		}
+		cpu += processorSeconds(b, z.process.cmd.Process.Pid)
 		sent, err := z.metric("mesh_network_bytes_total", "out")
 		must(b, err)
 		bytes += sent
 	}
 	return cpu, bytes
+}
+
+// processorSeconds is what a process took so far.
+func processorSeconds(b *testing.B, pid int) (sum float64) {
+	b.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	must(b, err)
+	// After the name in parentheses the 12th and 13th fields are user and system time in ticks of 10 ms.
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	for _, f := range fields[11:13] {
+		ticks, err := strconv.ParseFloat(f, 64)
+		must(b, err)
+		sum += ticks / 100
+	}
+	return sum
 }
