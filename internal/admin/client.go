@@ -234,7 +234,7 @@ func (c *Client) open(ctx context.Context, method, path string, q url.Values, bo
 		var refusal struct {
 			Error *Error `json:"error"`
 		}
-		if json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&refusal) == nil && refusal.Error != nil {
+		if json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&refusal) == nil && refusal.Error != nil && refusal.Error.Message != "" {
 			return refusal.Error
 		}
 		return &UnreachableError{c.addr, fmt.Errorf("it answered %s, not as a mesh node does", resp.Status)}
