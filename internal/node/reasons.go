@@ -58,8 +58,7 @@ const (
 // refusals lists the whole set.
 func refusals() []refusal {
 	out := []refusal{refusedMalformed, refusedTooLarge, refusedDiskLow, refusedNetwork, refusedProtocol,
-		refusedDuplicate, refusedHeartbeat, refusedOrder, refusedCrowded, refusedTries, refusedRecord, refusedStaleRecord,
-		refusedFast, refusedSlow, refusedBusy, refusedHalfOpen, refusedNotServed}
+		refusedDuplicate, refusedHeartbeat, refusedOrder, refusedCrowded, refusedTries, refusedRecord, refusedStaleRecord}
 	for _, r := range replica.Refusals() {
 		out = append(out, refusal(r))
 	}
