@@ -37,13 +37,23 @@ func (d *disk) readWitness() (w event.Witness, present bool, err error) {
 	case len(b) > maxWitness:
 		return w, false, errWitness
 	}
-	var line witnessLine
-	in := json.NewDecoder(bytes.NewReader(b))
-	in.DisallowUnknownFields()
-	if in.Decode(&line) != nil || line.Cluster.IsZero() {
-		return w, false, errWitness
+	if w, err = parseWitness(b); err != nil {
+		return w, false, err
 	}
-	return event.Witness(line), true, nil
+	return w, true, nil
+}
+
+// parseWitness accepts what writeWitness writes, white space around it aside: a counter that is missing, or one of two,
+// must not be taken for the cluster's.
+func parseWitness(b []byte) (event.Witness, error) {
+	var line witnessLine
+	if json.Unmarshal(b, &line) != nil || line.Cluster.IsZero() {
+		return event.Witness{}, errWitness
+	}
+	if again, err := json.Marshal(line); err != nil || !bytes.Equal(again, bytes.TrimSpace(b)) {
+		return event.Witness{}, errWitness
+	}
+	return event.Witness(line), nil
 }
 
 // writeWitness writes the witness. A folder that has none yet is new: it gets its local/ too. One that has, but
