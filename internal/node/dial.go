@@ -21,9 +21,11 @@ import (
 )
 
 const (
-	// Pauses between two dials of an admitted peer. There is no last try.
+	// Pauses between two dials of an admitted peer, from the beginning of one to the beginning of the next. There is no
+	// last try. A link has to be back 15 s after the way to the peer is: the longest pause leaves 3 s of that for
+	// making a connection.
 	dialPauseMin = time.Second
-	dialPauseMax = 15 * time.Second
+	dialPauseMax = 12 * time.Second
 	// politeness is how long the side with the larger key lets the other one dial first, so that two nodes that
 	// start together make one connection.
 	politeness = time.Second
@@ -40,6 +42,7 @@ func (n *Node) keepLinked(ctx context.Context, p *peerEntry) {
 	if bytes.Compare(n.self[:], p.key[:]) > 0 {
 		pause = politeness
 	}
+	began := time.Now() // the last dial
 	for ctx.Err() == nil {
 		if p.linked() {
 			up := time.Now()
@@ -54,18 +57,21 @@ func (n *Node) keepLinked(ctx context.Context, p *peerEntry) {
 			if pause == 0 && bytes.Compare(n.self[:], p.key[:]) > 0 {
 				pause = politeness
 			}
+			began = time.Now()
 		}
 		if pause > 0 {
-			// News of a way to the peer ends the wait early, but not so early that it could drive us.
-			jittered := pause*3/4 + rand.N(pause/2)
-			first := min(jittered, dialPauseMin)
-			if p.await(ctx, p.linked, first) || jittered > first && p.await(ctx, p.hasNews, jittered-first) && p.linked() {
+			// A dial that waited in vain for an answer has used up some of the pause. News of a way to the peer ends the
+			// wait early, but neither so early that it could drive us.
+			left := pause*3/4 + rand.N(pause/4+1) - time.Since(began)
+			first := min(pause, dialPauseMin)
+			if p.await(ctx, p.linked, first) || left > first && p.await(ctx, p.hasNews, left-first) && p.linked() {
 				continue
 			}
 		}
 		if ctx.Err() != nil {
 			return
 		}
+		began = time.Now()
 		if err := n.dial(ctx, p); err != nil && ctx.Err() == nil && !p.linked() { // else it came to us meanwhile
 			p.failed(err)
 			n.log.Debug("dial", "peer", p.key, "err", err)

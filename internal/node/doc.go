@@ -110,7 +110,7 @@
 //	                if state & 128: u16 round trip (ms, 0: not measured), u64 counter),
 //	                u8 n, n x echo (key (32), run id (16), u64 counter)
 //	25 Ping         u64 id
-//	26 Pong         u64 id, i64 clock (Unix us)
+//	26 Pong         u64 id (0: nothing was asked, its sender only listens and lives), i64 clock (Unix us)
 //	27 Goodbye      text reason
 //	28 Records      u32 n, n x bytes peer record: a libp2p envelope (domain libp2p-peer-record, payload type
 //	                0x0301) of at most 5 KiB, sealed with the Ed25519 key that it is about, of at most 16

@@ -122,14 +122,16 @@ func newHost(cfg *Config, g *gater) (host.Host, error) {
 	if err != nil {
 		return nil, errors.Join(err, rm.Close())
 	}
-	ym := *yamux.DefaultTransport.Config() // TCP only: a dead peer in 5 + 3 s instead of 30 + 10 s
-	ym.KeepAliveInterval, ym.ConnectionWriteTimeout = 5*time.Second, 3*time.Second
+	// TCP only. Whoever is silent on a link is found by its probes; this is for connections without one, and mustn't end a
+	// link whose answers wait behind megabytes on a slow line.
+	ym := *yamux.DefaultTransport.Config()
+	ym.KeepAliveInterval, ym.ConnectionWriteTimeout = 15*time.Second, writeTimeout
 	opts := []libp2p.Option{
 		libp2p.Identity(key),
 		libp2p.NoListenAddrs,
 		libp2p.Transport(quic.NewTransport),
-		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()), // or a second node shares our port unseen
-		libp2p.Security(noise.ID, noise.New),                          // for TCP; QUIC has its own
+		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport(), shortSegments()), // or a second node shares our port unseen
+		libp2p.Security(noise.ID, noise.New),                                           // for TCP; QUIC has its own
 		libp2p.Muxer(yamux.ID, (*yamux.Transport)(&ym)),
 		libp2p.ResourceManager(rm),
 		libp2p.ConnectionManager(cm),

@@ -205,25 +205,3 @@ func TestTopology(t *testing.T) {
 		return l != nil && l.State == mesh.NotReady && !l.Direct && l.RTTSeconds == nil
 	})
 }
-
-// The share of lost probes and the slowest round trips are those of the last hundred.
-func TestProbeQuality(t *testing.T) {
-	t.Parallel()
-	var p pings
-	if _, _, ok := p.quality(); ok {
-		t.Error("a link without probes has a quality")
-	}
-	at := time.Unix(1000, 0)
-	for i := range 200 {
-		id := p.start(at)
-		if i%10 == 9 {
-			continue // lost, as the next one shows
-		}
-		p.answer(id, at.Add(time.Duration(i)*time.Millisecond))
-	}
-	p.answer(p.start(at), at.Add(time.Millisecond))
-	loss, p95, ok := p.quality()
-	if !ok || loss != 0.1 || p95 != 194*time.Millisecond {
-		t.Errorf("loss %v, p95 %v, %v", loss, p95, ok)
-	}
-}

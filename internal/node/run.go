@@ -229,7 +229,9 @@ func (n *Node) runLink(ctx context.Context, p *peerEntry, l *link) {
 	if !p.remove(l) {
 		n.presence.linkDown(p.key)
 	}
-	p.closeUnused(l.s.Conn(), l.code(err))
+	if !refusedAsDuplicate(err) { // the link that is kept may be about to begin on this very connection
+		p.closeUnused(l.s.Conn(), l.code(err))
+	}
 	level := slog.LevelDebug
 	if !isClosed(err) {
 		level = slog.LevelWarn
@@ -237,6 +239,13 @@ func (n *Node) runLink(ctx context.Context, p *peerEntry, l *link) {
 		p.failed(fmt.Errorf("the link ended: %w", err))
 	}
 	n.log.Log(ctx, level, "link ended", "peer", p.key, "zone", string(l.hello.Instance.Zone), "err", err)
+}
+
+// refusedAsDuplicate reports whether the other side ended a link because it keeps another one. It closes the connection
+// if it doesn't use it.
+func refusedAsDuplicate(err error) bool {
+	var reset *network.StreamError
+	return errors.As(err, &reset) && reset.Remote && reset.ErrorCode == codeDuplicate
 }
 
 // sayGoodbye tells the peers that we stop, and waits until they have read it or time is up.
