@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Sees to it that there is what the tests use beside Go: tmux, in which they look at the screens of mesh, and iptables,
-# with which they block what machines send each other. What is missing is installed, which takes root and Debian's packages.
+# Sees to it that there is what the tests use beside Go: tmux, in which they look at the screens of mesh, iptables, with
+# which they block what machines send each other, and strace, with which they let a node's syncs to disk fail. What is
+# missing is installed, which takes root and Debian's packages.
 # Without iptables one test says NOT RUN.
 set -euo pipefail
 
 missing=()
-for command in tmux iptables; do
+for command in tmux iptables strace; do
 	command -v "$command" >/dev/null || missing+=("$command")
 done
 if [ ${#missing[@]} = 0 ]; then
@@ -18,5 +19,9 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 fi
 if ! command -v tmux >/dev/null; then
 	echo "the tests in a terminal need tmux (Debian: apt-get install tmux)" >&2
+	exit 1
+fi
+if ! command -v strace >/dev/null; then
+	echo "the tests of failing disks need strace (Debian: apt-get install strace)" >&2
 	exit 1
 fi
