@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -204,18 +203,10 @@ func (w *watcher) ends(victim int, how func(int)) (first, all float64) {
 
 // spent returns the bytes that were sent on the members' loopback interface and the processor seconds they took so far.
 func (w *watcher) spent() (sent, cpu float64) {
-	dev, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/dev", w.pid(0)))
-	must(w.b, err)
-	m := regexp.MustCompile(`(?m)^ *lo: *(\d+)`).FindSubmatch(dev)
-	if m == nil {
-		w.b.Fatal("there is no loopback interface")
-	}
-	sent, err = strconv.ParseFloat(string(m[1]), 64)
-	must(w.b, err)
 	for i := range w.size() {
 		cpu += processorSeconds(w.b, w.pid(i))
 	}
-	return sent, cpu
+	return sentOnLoopback(w.b, w.pid(0)), cpu
 }
 
 var quietPlaces atomic.Int32

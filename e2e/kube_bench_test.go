@@ -167,7 +167,7 @@ func BenchmarkFirstSync(b *testing.B) {
 	loop(east, "o")
 	nodes[0].start()
 	eventually(b, "all is published", func() error { return live(nodes[0], count) })
-	for b.Loop() {
+	if b.Loop() { // only one is the first
 		b.Logf("publisher: %s", nodes[0].pages())
 		before := west.audited(b, "mesh/")
 		began := time.Now()
@@ -198,9 +198,13 @@ func BenchmarkFirstSync(b *testing.B) {
 		})
 		again := nodes[1].memory("RssAnon")
 		b.Logf("receiver, started again: %s", nodes[1].pages())
+		for _, z := range nodes {
+			z.stop() // the loop has the machine for itself, and nobody replicates what it writes
+		}
 		bare := loop(west, "bare")
 		b.ReportMetric(bare.Seconds()/took.Seconds(), "x-bare")
 		b.ReportMetric(count/took.Seconds(), "objects/s")
+		b.ReportMetric(count/bare.Seconds(), "bare-objects/s")
 		b.ReportMetric(float64(requests)/count, "requests/object")
 		b.ReportMetric(float64(full-empty)/(1<<20), "MiB")
 		b.ReportMetric(float64(again-empty)/(1<<20), "MiB-restarted")
