@@ -26,9 +26,10 @@ func (r *Replica) noteAck(z mesh.Zone, l mesh.LogKey, h uint32) {
 	r.fx.Persist.Acked = append(r.fx.Persist.Acked, oplog.Acked{Zone: z, Log: l, Height: h})
 }
 
-// collectable reports whether a tombstone of ours may be forgotten: every admitted zone holds it, and it is
-// as old as the configured retention.
-func (r *Replica) collectable(c *mesh.Claim) bool {
+// collectable reports whether the tombstone c of ours on o may be forgotten: every admitted zone holds it, and it is as
+// old as the configured retention. A zone that holds the place where it was stated first, as far as this run knows, holds
+// it: where it was restated last moves on with every snapshot of ours, faster than others may acknowledge.
+func (r *Replica) collectable(o *object, c *mesh.Claim) bool {
 	if r.nowMilli()-c.Since < r.cfg.TombstoneRetention.Milliseconds() {
 		return false
 	}
@@ -37,7 +38,7 @@ func (r *Replica) collectable(c *mesh.Claim) bool {
 		if z == "" {
 			return false // whoever it is, it may still have to hear of the deletion
 		}
-		if h, ok := r.acked[z][c.At.Log]; !ok || h < c.At.Seq {
+		if h, ok := r.acked[z][c.At.Log]; !ok || h < o.stated {
 			return false
 		}
 	}

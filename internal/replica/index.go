@@ -17,6 +17,7 @@ type object struct {
 	placed *oplog.Placed
 
 	seen     bool      // the replica was reported in this run
+	stated   uint32    // where this run saw our claim stated first, in its log; restating it is no news
 	ended    mesh.Zone // a live claim of this zone was ended by its snapshot in this step
 	withheld bool      // its labels name another zone that claims it: neither published nor deleted
 	dirty    bool      // to be settled in this step
@@ -93,12 +94,16 @@ func (r *Replica) putClaim(c mesh.Claim, payload []byte) bool {
 		return false
 	}
 	o := r.object(c.Object)
+	stated := c.At.Seq
 	if cur := o.claim(c.Zone); cur != nil {
 		if !r.outranks(c.Zone, c.At, cur.At) && !r.void(cur.At) {
 			return false
 		}
 		if cur.Kind == c.Kind && cur.Version == c.Version && cur.Epoch == c.Epoch {
 			c.Since = cur.Since // merely restated
+			if c.At.Log == cur.At.Log {
+				stated = o.stated
+			}
 		}
 		if cur.Kind == mesh.Live && c.Kind == mesh.Live && cur.Content == c.Content {
 			payload = nil
@@ -106,6 +111,9 @@ func (r *Replica) putClaim(c mesh.Claim, payload []byte) bool {
 		r.counts.add(cur, -1)
 	}
 	o.setClaim(c)
+	if c.Zone == r.cfg.Zone {
+		o.stated = stated
+	}
 	r.counts.add(&c, 1)
 	r.writeClaim(c.Ref(), payload)
 	r.touch(o)

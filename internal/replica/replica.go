@@ -214,7 +214,11 @@ func (r *Replica) load(idx *oplog.Index) {
 			r.overdue = append(r.overdue, c.Ref()) // its snapshot said so; a crash came before the rows were gone
 			continue
 		}
-		r.object(c.Object).setClaim(c)
+		o := r.object(c.Object)
+		o.setClaim(c)
+		if c.Zone == r.cfg.Zone {
+			o.stated = c.At.Seq
+		}
 		r.counts.add(&c, 1)
 	}
 	for _, o := range r.objects {

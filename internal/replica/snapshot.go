@@ -190,7 +190,7 @@ func (r *Replica) entryOf(k mesh.ObjectKey) (event.Entry, bool) {
 			return e, false
 		}
 	case mesh.Deleted:
-		if r.collectable(c) {
+		if r.collectable(o, c) {
 			return e, false
 		}
 		e.Kind = event.EntryDeleted
