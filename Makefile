@@ -19,7 +19,7 @@ NORACE ?= ./e2e ./internal/meshtest/... \
 TEST_TIMEOUT ?= 40m
 
 # Inputs per fuzz target in `make test`, and time per target in `make fuzz`.
-FUZZ_SHORT ?= 5000x
+FUZZ_SHORT ?= 3000x
 FUZZ_LONG  ?= 10m
 
 # How the tests build what is in tools/kubernetes, and the benchmarks what is in bench/rivals: other flags would have all of it
@@ -84,7 +84,7 @@ fuzz-short: ## run each fuzz target for a moment
 	@tools/fuzz.sh $(FUZZ_SHORT)
 
 .PHONY: fuzz
-fuzz: ## fuzz each target for FUZZ_LONG (10m); FUZZ=pattern chooses some
+fuzz: ## fuzz each target for FUZZ_LONG (10m), then print a table; FUZZ=pattern chooses some
 	@tools/fuzz.sh $(FUZZ_LONG) '$(or $(FUZZ),.)'
 
 .PHONY: interop

@@ -2,7 +2,7 @@
 # Fuzzes the module's targets whose "package name" matches a pattern, each for the length given, as many at a time as
 # there are cores. It goes on after a target that fails, and ends with a table of all; it fails if one did.
 #
-# A number of inputs (2000x) is for automated runs: it starts from the committed seeds alone, keeps nothing but
+# A number of inputs (3000x) is for automated runs: it starts from the committed seeds alone, keeps nothing but
 # inputs that fail, and instruments this module only, so that every other package comes compiled out of the build
 # cache. A time (10m) is for people: it goes on from what earlier runs found, in Go's own place ($(go env GOCACHE)/fuzz),
 # and instruments all that is linked, as `go test -fuzz` does.
@@ -10,11 +10,20 @@
 # An input that fails is written to testdata/fuzz of its package, either way.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-length=${1:?usage: tools/fuzz.sh 2000x|10m [pattern]}
+length=${1:?usage: tools/fuzz.sh 3000x|10m [pattern]}
 pattern=${2:-.}
 
-targets=$(grep -rnoE --include='*_test.go' '^func Fuzz[A-Z0-9_][A-Za-z0-9_]*' cmd internal |
-	sed -E 's|^(.*)/[^/]+:[0-9]+:func (.*)$|\1 \2|' | grep -E "$pattern" | sort -u) || true
+{ # read as a whole: a long run must not stumble over this file being changed
+
+# One line for each: package, name, and "slow" where the line above says //fuzz:slow, which is for targets that take
+# milliseconds for an input: they get a twentieth of a number.
+targets=$(grep -rlE --include='*_test.go' '^func Fuzz[A-Z0-9_]' cmd internal | xargs awk '
+	/^func Fuzz[A-Z0-9_]/ {
+		package = FILENAME; sub(/\/[^\/]*$/, "", package)
+		name = $2; sub(/[^A-Za-z0-9_].*/, "", name)
+		print package, name, above == "//fuzz:slow" ? "slow" : "-"
+	}
+	{ above = $0 }' | grep -E "$pattern" | sort -u) || true
 if [ -z "$targets" ]; then
 	echo "no fuzz target matches $pattern"
 	exit 0
@@ -63,7 +72,8 @@ workers=$(($(nproc) / jobs))
 
 # run fuzzes one target and writes its row of the table.
 run() {
-	local package=$1 target=$2
+	local package=$1 target=$2 length=$length
+	if [ "$3" = slow ] && [[ $length = *x ]]; then length=$((${length%x} / 20))x; fi
 	local log="$work/${package//\//_}.$target" verdict=passed stats
 	if [[ $length != *x ]]; then echo "$(date +%T) $package $target"; fi
 	(cd "$package" && "${limit[@]}" "$work/$(binary "$package")" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "$length" \
@@ -100,3 +110,5 @@ if [ "$failed" -gt 0 ]; then
 	echo "each failing input is in testdata/fuzz of its package: go test -run FuzzName/file ./PACKAGE repeats it; commit it with the fix"
 fi
 [ "$failed" -eq 0 ] && [ "$ran" -eq "$count" ] && [ "$interrupted" -eq 0 ]
+exit
+}

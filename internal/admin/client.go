@@ -39,7 +39,7 @@ func ParseAddr(addr string) error {
 		return nil
 	}
 	u, err := url.Parse(addr)
-	if err != nil || u.Scheme != "http" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" ||
+	if err != nil || u.Scheme != "http" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" ||
 		strings.ContainsAny(addr, "?#") {
 		return fmt.Errorf("node address %q: want unix:PATH or http://HOST:PORT", addr)
 	}

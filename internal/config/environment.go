@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"dcp.hiro.io/mesh/internal/readable"
 	"dcp.hiro.io/mesh/internal/typo"
 )
 
@@ -62,9 +63,9 @@ func notOurs(name string) bool {
 
 func hinted(name string, known []string) string {
 	if s := typo.Closest(name, known); s != "" {
-		return fmt.Sprintf("%s (did you mean %s?)", clip(name), s)
+		return fmt.Sprintf("%s (did you mean %s?)", readable.Text(clip(name)), s)
 	}
-	return clip(name)
+	return readable.Text(clip(name))
 }
 
 // variable reads one value: a text as it stands, a list or an entry as YAML.

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/readable"
 )
 
 // Direction says which way the objects of an entry go.
@@ -257,7 +258,7 @@ func checkSelector(s string) error {
 		return fmt.Errorf("%d bytes, at most %d are possible", len(s), maxSelector)
 	}
 	if _, err := labels.Parse(s); err != nil {
-		return fmt.Errorf("no label selector: %s", clip(strings.TrimPrefix(strings.TrimPrefix(err.Error(), "unable to parse requirement: "), "<nil>: ")))
+		return fmt.Errorf("no label selector: %s", readable.Text(clip(strings.TrimPrefix(strings.TrimPrefix(err.Error(), "unable to parse requirement: "), "<nil>: "))))
 	}
 	return nil
 }

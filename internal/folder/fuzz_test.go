@@ -209,9 +209,11 @@ func FuzzManifests(f *testing.F) {
 		if r.state != fileGood && len(r.docs)+len(r.payloads) > 0 || r.state == fileGood && len(r.docs) == 0 || r.state != fileGood && len(r.problems) == 0 {
 			t.Fatalf("state %d with %d objects and %d problems", r.state, len(r.docs), len(r.problems))
 		}
+		lines := 1 + bytes.Count(data, []byte("\n")) + bytes.Count(data, []byte("\r")) +
+			bytes.Count(data, []byte("\u0085")) + bytes.Count(data, []byte("\u2028")) + bytes.Count(data, []byte("\u2029")) // YAML has more than one end of a line
 		seen := map[mesh.ObjectKey]bool{}
 		for _, d := range r.docs {
-			if seen[d.key] || d.key.Validate() != nil || d.line < 1 || d.line > bytes.Count(data, []byte("\n"))+1 {
+			if seen[d.key] || d.key.Validate() != nil || d.line < 1 || d.line > lines {
 				t.Fatalf("%+v", d)
 			}
 			seen[d.key] = true
@@ -220,7 +222,7 @@ func FuzzManifests(f *testing.F) {
 			}
 		}
 		for _, x := range r.problems {
-			if x.File != p || x.Reason == "" || x.Line < 0 || x.Line > bytes.Count(data, []byte("\n"))+1 {
+			if x.File != p || x.Reason == "" || x.Line < 0 || x.Line > lines {
 				t.Fatalf("%+v", x)
 			}
 		}

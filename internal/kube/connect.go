@@ -84,7 +84,7 @@ func Connect(a Access) (*Connection, error) {
 			&clientcmd.ConfigOverrides{CurrentContext: a.Context})
 		raw, err := loader.RawConfig()
 		if err != nil {
-			return nil, fmt.Errorf("read the kubeconfig: %w", err)
+			return nil, fmt.Errorf("read the kubeconfig: %w", unquoted(err))
 		}
 		if len(raw.Contexts)+len(raw.Clusters) == 0 {
 			return nil, ErrNoKubeconfig
@@ -113,6 +113,15 @@ func Connect(a Access) (*Connection, error) {
 		return nil, fmt.Errorf("prepare the client: %w", err)
 	}
 	return c, nil
+}
+
+// unquoted keeps back what the YAML library quotes of a file that it can't read: it may be a token.
+func unquoted(err error) error {
+	const key = "invalid map key" // a mapping or a list where a name should stand, with all that is in it
+	if said, _, quotes := strings.Cut(err.Error(), key); quotes {
+		return errors.New(said + key)
+	}
+	return err
 }
 
 // podNamespace is empty where no file tells it.
