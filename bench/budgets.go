@@ -98,8 +98,8 @@ func (b *budget) judge(got figures) (figure float64, met, ok bool) {
 	return v, b.least && v >= b.limit || !b.least && v <= b.limit, ok
 }
 
-// report prints the table and returns the paths that were not measured.
-func report(out io.Writer, got figures) (missing []string, err error) {
+// report prints the table and returns the paths that were not measured, which stand there only if all were to be.
+func report(out io.Writer, got figures, all bool) (missing []string, err error) {
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(w, "\nPATH\tFIGURE\tBUDGET\tRATIO\t\tMEASURED, OURS AND THE OTHER")
 	for _, b := range budgets() {
@@ -114,7 +114,9 @@ func report(out io.Writer, got figures) (missing []string, err error) {
 		}
 		if !ok {
 			missing = append(missing, b.path)
-			fmt.Fprintf(w, "%s\t-\t%s\t-\tnot measured\t\n", b.path, limit)
+			if all {
+				fmt.Fprintf(w, "%s\t-\t%s\t-\tnot measured\t\n", b.path, limit)
+			}
 			continue
 		}
 		ratio, verdict := "-", "met"

@@ -34,7 +34,7 @@ func run(out io.Writer, pattern, benchtime string) error {
 			errs = append(errs, err)
 		}
 	}
-	missing, err := report(out, got)
+	missing, err := report(out, got, pattern == "")
 	errs = append(errs, err)
 	fmt.Fprintln(out, before.until(look()))
 	if pattern == "" && len(missing) > 0 {

@@ -30,7 +30,7 @@ func TestReport(t *testing.T) {
 	if passed.String() != output {
 		t.Errorf("the output is not passed on:\n%s", passed.String())
 	}
-	missing, err := report(&out, got)
+	missing, err := report(&out, got, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +46,10 @@ func TestReport(t *testing.T) {
 		if !strings.Contains(table, want) {
 			t.Errorf("no %q in\n%s", want, table)
 		}
+	}
+	var some strings.Builder
+	if _, err := report(&some, got, false); err != nil || strings.Contains(some.String(), "memory per object") || !strings.Contains(some.String(), "append, batched") {
+		t.Errorf("of some that were chosen: %v\n%s", err, some.String())
 	}
 	if !slices.Contains(missing, "memory per object") || slices.Contains(missing, "append, batched") {
 		t.Errorf("missing: %q", missing)

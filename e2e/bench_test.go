@@ -225,14 +225,16 @@ func BenchmarkIdle(b *testing.B) {
 		cpu1, wire1 := spent(b, all)
 		cpu, wire, seconds = cpu+cpu1-cpu0, wire+wire1-wire0, seconds+time.Since(began).Seconds()
 	}
-	memory := 0
+	memory, own := 0, 0
 	for _, z := range all {
 		memory += z.memory("VmRSS")
+		own += z.memory("RssAnon") // without the program itself, which the kernel has once for all of them
 	}
 	nodes := float64(len(all))
 	b.ReportMetric(100*cpu/seconds/nodes, "%-core")
 	b.ReportMetric(wire/seconds/nodes, "wire-B/s")
 	b.ReportMetric(float64(memory)/nodes/(1<<20), "MiB")
+	b.ReportMetric(float64(own)/nodes/(1<<20), "own-MiB")
 }
 
 // spent returns the processor seconds that nodes took so far, and the bytes that were sent on their loopback interface.
