@@ -70,10 +70,23 @@ unit: kubernetes-tools ## run every test, the adapters and commands with -race
 	if ! command -v "$$($(GO) env CC | cut -d' ' -f1)" >/dev/null || [ "$$($(GO) env CGO_ENABLED)" != 1 ]; then \
 		race=; echo "NOT RUN: -race: it needs a C compiler and CGO_ENABLED=1; the tests run without it"; \
 	fi; \
+	log=$$(mktemp); trap 'rm -f "$$log"' EXIT; failed=0; \
+	$(SOAKING) -timeout $(TEST_TIMEOUT) >"$$log" 2>&1 & soaking=$$!; \
 	slow=$$($(GO) list $(NORACE)); \
 	fast=$$(comm -23 <($(GO) list ./... | sort) <(sort <<<"$$slow")); \
-	$(GO) test -vet=off -timeout $(TEST_TIMEOUT) $$race $$fast; \
-	$(GO) test -vet=off -timeout $(TEST_TIMEOUT) $$slow
+	$(GO) test -vet=off -timeout $(TEST_TIMEOUT) $$race $$fast || failed=1; \
+	$(GO) test -vet=off -timeout $(TEST_TIMEOUT) -skip '^TestSoak$$' $$slow || failed=1; \
+	wait $$soaking || failed=1; cat "$$log"; exit $$failed
+
+# The soak waits most of its time, so that it runs beside the other tests; what it prints comes after theirs.
+SOAKING = $(GO) test ./e2e -vet=off -v -run '^TestSoak$$'
+
+# How long make soak goes on.
+SOAK ?= 2h
+
+.PHONY: soak
+soak: ## work, kill, cut off and reload three nodes for SOAK (2h), then print a table of what rose
+	$(SOAKING) -timeout 0 -count=1 -soak $(SOAK)
 
 .PHONY: kubernetes-tools
 kubernetes-tools: ## build kube-apiserver, etcd, kubectl and helm for the tests, once, into the user's cache folder

@@ -11,6 +11,7 @@
 //	go test ./e2e -run 'TestJoin|TestRemove'   nodes that join and leave, about two
 //	go test ./e2e -run TestTUI                 the screen in a real terminal, about one (needs tmux)
 //	go test ./e2e -run TestKill -seed 7        one story again, with the seed that a failure printed
+//	go test ./e2e -run TestSoak -v -soak 20m   the same trouble again and again, and a table of what rose
 //	go test ./e2e -run '^$' -bench .           the figures that need whole nodes
 //
 // Tests wait for conditions, never for a time to pass. A test that fails prints what its nodes logged last.
