@@ -22,13 +22,6 @@ type budget struct {
 	by           string // unit of these two
 }
 
-// benchmark is the name of the function that reports the figure.
-func (b *budget) benchmark() string {
-	name, _, _ := strings.Cut(b.figure, " ")
-	name, _, _ = strings.Cut(name, "/")
-	return name
-}
-
 const (
 	durable = "BenchmarkDurable "
 	ten     = "BenchmarkDetection/10Zones "
@@ -46,7 +39,7 @@ const (
 // ten times as much cost up to 1.4 times more each.
 const linear = 1.15
 
-// budgets in the order in which they are printed. Those of one package run together.
+// budgets in the order in which they are printed.
 func budgets() []budget {
 	return []budget{
 		{path: "cluster to cluster, at rest, p50, against the least possible", pkg: "./e2e", figure: cluster + "x-floor-p50", limit: 1.3, unit: "x", ours: cluster + "p50-ms", theirs: cluster + "floor-p50-ms", by: "ms"},
@@ -98,38 +91,50 @@ func (b *budget) judge(got figures) (figure float64, met, ok bool) {
 	return v, b.least && v >= b.limit || !b.least && v <= b.limit, ok
 }
 
+// row is a line of the table.
+type row struct{ path, figure, limit, ratio, verdict, compared string }
+
+// row puts a budget into words; ok is false when its figure was not measured.
+func (b *budget) row(got figures) (r row, ok bool) {
+	v, met, ok := b.judge(got)
+	r = row{path: b.path, figure: "-", limit: "-", ratio: "-", verdict: "not measured"}
+	if !b.stated() {
+		bound := "<="
+		if b.least {
+			bound = ">="
+		}
+		r.limit = strings.TrimSpace(fmt.Sprintf("%s %s %s", bound, short(b.limit), b.unit))
+	}
+	if !ok {
+		return r, false
+	}
+	r.figure, r.compared = strings.TrimSpace(short(v)+" "+b.unit), b.compared(got)
+	switch {
+	case b.stated():
+		r.verdict = ""
+	case met:
+		r.verdict = "met"
+	default:
+		r.verdict = "NOT MET"
+	}
+	if b.limit > 0 {
+		r.ratio = fmt.Sprintf("%.2f", v/b.limit)
+	}
+	return r, true
+}
+
 // report prints the table and returns the paths that were not measured, which stand there only if all were to be.
 func report(out io.Writer, got figures, all bool) (missing []string, err error) {
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(w, "\nPATH\tFIGURE\tBUDGET\tRATIO\t\tMEASURED, OURS AND THE OTHER")
 	for _, b := range budgets() {
-		v, met, ok := b.judge(got)
-		limit := "-"
-		if !b.stated() {
-			bound := "<="
-			if b.least {
-				bound = ">="
-			}
-			limit = strings.TrimSpace(fmt.Sprintf("%s %s %s", bound, short(b.limit), b.unit))
-		}
+		r, ok := b.row(got)
 		if !ok {
 			missing = append(missing, b.path)
-			if all {
-				fmt.Fprintf(w, "%s\t-\t%s\t-\tnot measured\t\n", b.path, limit)
-			}
-			continue
 		}
-		ratio, verdict := "-", "met"
-		switch {
-		case b.stated():
-			verdict = ""
-		case !met:
-			verdict = "NOT MET"
+		if ok || all {
+			fmt.Fprintln(w, strings.Join([]string{r.path, r.figure, r.limit, r.ratio, r.verdict, r.compared}, "\t"))
 		}
-		if b.limit > 0 {
-			ratio = fmt.Sprintf("%.2f", v/b.limit)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", b.path, strings.TrimSpace(short(v)+" "+b.unit), limit, ratio, verdict, b.compared(got))
 	}
 	return missing, w.Flush()
 }

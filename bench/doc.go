@@ -5,6 +5,7 @@
 //	go run ./bench                                 the benchmarks that have a budget
 //	go run ./bench -bench 'Durable|Idle'           those that match
 //	go run ./bench -bench . -benchtime 5s          all there are, longer
+//	go run ./bench -write docs/benchmarks.md       and puts the table into the page
 //
 // A budget that is missed is no failure: machines differ. A benchmark that fails is one, and so is one that ran and did not
 // report its figure: the exit code is 1 then.

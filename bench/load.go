@@ -46,7 +46,7 @@ func look() moment {
 // until says what else the machine did between two moments.
 func (m moment) until(end moment) string {
 	seconds := end.at.Sub(m.at).Seconds()
-	text := fmt.Sprintf("\n%s on %d cores; it took %.0f s.", runtime.GOOS, runtime.NumCPU(), seconds)
+	text := fmt.Sprintf("%s on %d cores; it took %.0f s.", runtime.GOOS, runtime.NumCPU(), seconds)
 	if m.load == "" || seconds <= 0 {
 		return text + " How busy the machine was is not known."
 	}

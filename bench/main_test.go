@@ -1,9 +1,8 @@
 package main
 
 import (
-	"maps"
 	"os"
-	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -56,32 +55,71 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// Every budget names a benchmark that exists where it says.
-func TestBudgetsHaveBenchmarks(t *testing.T) {
+// A page keeps what was not measured again.
+func TestPage(t *testing.T) {
 	t.Parallel()
-	dirs := map[string]map[string]bool{}
-	for _, s := range suites("") {
-		out, err := exec.Command("grep", "-rhoE", "--include=*_test.go", "^func Benchmark[A-Za-z0-9]+", "."+s.packages).Output()
-		if err != nil {
-			t.Fatalf("%s: %v", s.packages, err)
+	file := filepath.Join(t.TempDir(), "page.md")
+	write := func(output string) string {
+		t.Helper()
+		got := figures{}
+		for line := range strings.Lines(output) {
+			got.read(line)
 		}
-		dirs[s.packages] = map[string]bool{}
-		for line := range strings.Lines(string(out)) {
-			dirs[s.packages][strings.TrimPrefix(strings.TrimSpace(line), "func ")] = true
+		if err := writePage(file, got, "a quiet machine"); err != nil {
+			t.Fatal(err)
+		}
+		page, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(page)
+	}
+	if err := os.WriteFile(file, []byte("# Speed\n\n"+pageBegin+pageEnd+"\nend\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first := write(output)
+	for _, want := range []string{
+		"# Speed\n\n" + pageBegin + "| path |", "\na quiet machine\n" + pageEnd + "\nend\n",
+		"| append, batched | ≥ 20000 ops/s | 40000 ops/s |  | met |\n",
+		"| append one at a time, against a bare bbolt commit, p50 | ≤ 1.2 × | 1.5 x | 1.2 and 0.8 ms | not met |\n",
+		"| memory per object | ≤ 1536 B | - |  | not measured |\n",
+	} {
+		if !strings.Contains(first, want) {
+			t.Errorf("no %q in\n%s", want, first)
 		}
 	}
+	second := write("BenchmarkAppendBatch-2 10 250 ns/op 50000 ops/s\n")
+	if want := strings.Replace(first, "40000 ops/s |  | met", "50000 ops/s |  | met", 1); second != want {
+		t.Errorf("after one was measured again\n%s\nwant\n%s", second, want)
+	}
+}
+
+// Every budget names a benchmark that exists where it says.
+func TestSuites(t *testing.T) {
+	t.Parallel()
+	all, err := declared("..")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, b := range budgets() {
-		if !dirs[b.pkg][b.benchmark()] {
-			t.Errorf("%s: no %s in %s, which has %v", b.path, b.benchmark(), b.pkg, slices.Sorted(maps.Keys(dirs[b.pkg])))
-		}
-		if b.per != "" {
-			if per, _, _ := strings.Cut(b.per, " "); !dirs[b.pkg][strings.Split(per, "/")[0]] {
-				t.Errorf("%s: no %s in %s", b.path, per, b.pkg)
+		for _, figure := range []string{b.figure, b.per} {
+			name, _, _ := strings.Cut(figure, " ")
+			if name, _, _ = strings.Cut(name, "/"); name != "" && !slices.Contains(all[b.pkg], name) {
+				t.Errorf("%s: no %s in %s, which has %v", b.path, name, b.pkg, all[b.pkg])
 			}
 		}
 	}
-	if got := suites("Idle"); len(got) != 1 || got[0] != (suite{"./...", "Idle"}) {
-		t.Errorf("suites of a pattern: %+v", got)
+	got, err := suites("..", "")
+	if err != nil || !slices.Contains(got, suite{"./internal/node", "^(BenchmarkSyncIngest|BenchmarkVerifyAllCores|BenchmarkZones)$"}) {
+		t.Errorf("those with a budget: %+v %v", got, err)
+	}
+	if got, err := suites("..", "Detection/10|Nothing"); err != nil || !slices.Equal(got, []suite{{"./e2e", "Detection/10|Nothing"}}) {
+		t.Errorf("those of a pattern: %+v %v", got, err)
+	}
+	for _, pattern := range []string{"NoSuchBenchmark", "("} {
+		if got, err := suites("..", pattern); err == nil {
+			t.Errorf("%q chooses %+v", pattern, got)
+		}
 	}
 }
 
