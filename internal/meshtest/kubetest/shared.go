@@ -1,8 +1,11 @@
 package kubetest
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 )
@@ -22,7 +25,8 @@ var shared struct {
 // A TestMain that does more calls [Run].
 func Main(m *testing.M) { os.Exit(Run(m)) }
 
-// Run runs the tests of a package and ends the servers that they share. It returns the exit code. Nothing may come
+// Run runs the tests of a package and ends the servers that they share. It returns the exit code. Twice as many tests
+// run at a time as elsewhere, unless -parallel says how many: they wait for servers more than they work. Nothing may come
 // before it that is not for every process of the test's program: with [Server.InPod] some only become another.
 func Run(m *testing.M) int {
 	enterRoom()
@@ -42,6 +46,9 @@ func Run(m *testing.M) int {
 			s.Close()
 		}
 	}()
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil { // what the command line says is read later
+		panic(err)
+	}
 	return m.Run()
 }
 
