@@ -8,6 +8,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/oplog"
+	"dcp.hiro.io/mesh/internal/replica"
 )
 
 const (
@@ -273,6 +274,17 @@ func (h *heights) learn(k mesh.LogKey, next uint32) {
 		return
 	}
 	h.next[k] = next
+}
+
+// learnAll raises the logs of operations that the peer sent.
+func (h *heights) learnAll(run replica.ArrivedRun) {
+	for i := range run {
+		k, next := mesh.LogKey{Author: run[i].Op.Author, Log: run[i].Op.Log}, run[i].Op.Seq+1
+		if i+1 < len(run) && run[i+1].Op.Log == k.Log && run[i+1].Op.Author == k.Author && run[i+1].Op.Seq >= next {
+			continue // the next one says more
+		}
+		h.learn(k, next)
+	}
 }
 
 // of returns how far the peer holds a log, and whether that is known.

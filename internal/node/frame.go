@@ -17,6 +17,7 @@ const (
 	frameTimeout = 10 * time.Second // for any frame, plus what its size is allowed at slowestPeer
 	slowestPeer  = 32 << 10         // bytes per second; below it a peer is too slow to follow anyway
 	readStep     = 64 << 10         // a buffer grows by at most this much ahead of the data
+	readBuffer   = 128 << 10        // what a link reads ahead: a batch of usual operations
 )
 
 // errFrameTooLarge reports a frame beyond the cap of its kind.
@@ -58,7 +59,7 @@ func (r meteredReader) Read(b []byte) (int, error) {
 }
 
 func newFrameReader(r io.Reader, d deadliner) *frameReader {
-	return &frameReader{stream: d, r: bufio.NewReaderSize(r, readStep)}
+	return &frameReader{stream: d, r: bufio.NewReaderSize(r, readBuffer)}
 }
 
 func (f *frameReader) deadline(d time.Duration) {
@@ -67,14 +68,35 @@ func (f *frameReader) deadline(d time.Duration) {
 	}
 }
 
+// ready reports whether the next frame is of a kind and has arrived already.
+func (f *frameReader) ready(k kind) bool {
+	return f.whole() && kind(f.peek(5)[4]) == k
+}
+
+// whole reports whether the next frame has arrived already.
+func (f *frameReader) whole() bool {
+	return f.r.Buffered() >= 5 && int64(be.Uint32(f.peek(4))) <= int64(f.r.Buffered()-4)
+}
+
+// peek looks at bytes that are buffered.
+func (f *frameReader) peek(n int) []byte {
+	b, _ := f.r.Peek(n) // of what is buffered it cannot fail
+	return b
+}
+
 // next returns the kind and payload of the next frame. The payload is the caller's. io.EOF stands only
 // between frames; errMalformed and errFrameTooLarge are the sender's fault.
 func (f *frameReader) next() (kind, []byte, error) {
-	f.deadline(idleTimeout)
+	whole := f.whole() // then there is nothing to wait for, and to set deadlines is half of the work
+	if !whole {
+		f.deadline(idleTimeout)
+	}
 	if _, err := io.ReadFull(f.r, f.head[:1]); err != nil {
 		return 0, nil, err
 	}
-	f.deadline(frameTimeout)
+	if !whole {
+		f.deadline(frameTimeout)
+	}
 	if _, err := io.ReadFull(f.r, f.head[1:]); err != nil {
 		return 0, nil, noEOF(err)
 	}
@@ -89,7 +111,9 @@ func (f *frameReader) next() (kind, []byte, error) {
 		return 0, nil, fmt.Errorf("%w: %d bytes of kind %d, at most %d", errFrameTooLarge, n, k, limit)
 	}
 	left := int(n) - 1
-	f.deadline(frameTimeout + time.Duration(left)*time.Second/slowestPeer)
+	if !whole {
+		f.deadline(frameTimeout + time.Duration(left)*time.Second/slowestPeer)
+	}
 	// The buffer grows while data arrives, so that a length alone makes nobody allocate megabytes.
 	buf := make([]byte, 0, min(left, readStep))
 	for left > 0 {

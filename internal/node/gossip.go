@@ -158,11 +158,12 @@ func (n *Node) validateGossip(ctx context.Context, from peer.ID, m *pubsub.Messa
 			n.metrics.refused(refusedDiskLow)
 			return pubsub.ValidationIgnore
 		}
-		j := &job{msg: op}
-		if err := n.verifier.submit(ctx, j); err != nil {
+		checking := &batch{jobs: []job{{msg: op}}, each: true} // who passes on what doesn't hold is taken for its author
+		if err := n.verifier.submit(ctx, checking); err != nil {
 			return pubsub.ValidationIgnore
 		}
-		<-j.done
+		<-checking.done
+		j := &checking.jobs[0]
 		switch {
 		case j.reason != "":
 			n.metrics.refused(j.reason)

@@ -221,7 +221,7 @@ func processorTime(b *testing.B) time.Duration {
 // drain takes what the node put on the lanes of a link.
 func (x *resting) drain(o *other) {
 	for {
-		frame, ok := o.link.nextFrame()
+		frame, _, ok := o.link.nextFrame()
 		if !ok {
 			break
 		}

@@ -107,7 +107,17 @@ func (c *chains) Step(_ time.Time, inputs ...replica.Input) (fx replica.Effects,
 			c.onChange()
 		}
 	}
+	var flat []replica.Input
 	for _, in := range inputs {
+		run, several := in.(replica.ArrivedRun)
+		for _, one := range run {
+			flat = append(flat, one)
+		}
+		if !several {
+			flat = append(flat, in)
+		}
+	}
+	for _, in := range flat {
 		switch in := in.(type) {
 		case replica.Local:
 			if !c.muted {
@@ -222,6 +232,7 @@ func (c *chains) zoneOf(k keys.Public) mesh.Zone {
 	return ""
 }
 
+func (c *chains) Unchecked() []oplog.Span       { return nil }
 func (c *chains) Deadline() time.Time           { return time.Time{} }
 func (c *chains) TrustDigest() mesh.Hash        { return mesh.Hash{} }
 func (c *chains) Trust() []oplog.TrustOp        { return nil }

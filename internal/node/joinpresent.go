@@ -67,8 +67,8 @@ func (n *Node) present(ctx context.Context, c caller, m presentMsg) (*denialMsg,
 	vouched := map[keys.Public]bool{} // by operations before
 	taken := 0
 	for _, o := range m.Ops {
-		j := &job{msg: o}
-		if n.verifier.check(j); j.reason != "" {
+		j := n.verifier.checkOne(o)
+		if j.reason != "" {
 			n.metrics.refused(j.reason)
 			return &denialMsg{Code: deniedProof, Text: "an operation that was presented is not valid"}, nil
 		}

@@ -64,6 +64,9 @@ type link struct {
 	liveBytes     atomic.Int64
 	pipe          chan item // from read to feed; never closed
 
+	gathered      []job // operations read and not sent to the workers yet; of read alone
+	gatheredBytes int64
+
 	known heights
 	ask   asker
 	serve server
@@ -164,12 +167,13 @@ func (l *link) sendLive(frame []byte) bool {
 	}
 }
 
-// outgoing is a bulk frame. What the peer holds is only noted when it is written: a live operation must not
-// overtake those before it.
+// outgoing is a bulk frame, or several of operations of one log that follow each other. What the peer holds is only
+// noted when it is written: a live operation must not overtake those before it.
 type outgoing struct {
-	frame []byte
-	log   mesh.LogKey // of an operation
-	next  uint32      // 0: no operation
+	frames []byte      // whole ones
+	log    mesh.LogKey // of operations
+	next   uint32      // that follows the last of them; 0: none
+	count  int         // how many frames; 0: one
 }
 
 // sendBulk waits for room on the bulk lane.
@@ -187,7 +191,7 @@ func (l *link) sendBulk(ctx context.Context, o outgoing) error {
 func (l *link) write(ctx context.Context) error {
 	w := bufio.NewWriterSize(deadlineWriter{l.s, &l.out}, writeBuffer)
 	for {
-		frame, ok := l.nextFrame()
+		frame, count, ok := l.nextFrame()
 		if !ok {
 			if err := w.Flush(); err != nil {
 				return fmt.Errorf("write: %w", err)
@@ -197,7 +201,7 @@ func (l *link) write(ctx context.Context) error {
 			case frame = <-l.live:
 				l.liveBytes.Add(-int64(len(frame)))
 			case o := <-l.bulk:
-				frame = l.takeBulk(o)
+				frame, count = l.takeBulk(o)
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
@@ -205,40 +209,42 @@ func (l *link) write(ctx context.Context) error {
 		if _, err := w.Write(frame); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
-		l.out.frames.Add(1)
+		l.out.frames.Add(uint64(count))
 		k := kind(frame[4])
-		l.node.metrics.sent(typeOf(k))
+		l.node.metrics.sent(typeOf(k), count)
 		if k == kindGoodbye {
 			return l.part(ctx, w)
 		}
 	}
 }
 
-func (l *link) nextFrame() ([]byte, bool) {
+// nextFrame takes what goes out next, if anything waits: a frame, or count frames in one piece.
+func (l *link) nextFrame() (frame []byte, count int, ok bool) {
 	select {
 	case f := <-l.control:
-		return f, true
+		return f, 1, true
 	default:
 	}
 	select {
 	case f := <-l.live:
 		l.liveBytes.Add(-int64(len(f)))
-		return f, true
+		return f, 1, true
 	default:
 	}
 	select {
 	case o := <-l.bulk:
-		return l.takeBulk(o), true
+		frame, count = l.takeBulk(o)
+		return frame, count, true
 	default:
 	}
-	return nil, false
+	return nil, 1, false
 }
 
-func (l *link) takeBulk(o outgoing) []byte {
+func (l *link) takeBulk(o outgoing) ([]byte, int) {
 	if o.next > 0 {
 		l.known.learn(o.log, o.next)
 	}
-	return o.frame
+	return o.frames, max(1, o.count)
 }
 
 // part ends a link after our goodbye was written: the other side answers by ending it.

@@ -19,6 +19,7 @@ type core interface {
 	Step(now time.Time, inputs ...replica.Input) (replica.Effects, error)
 	Deadline() time.Time
 	Haves() []oplog.Have
+	Unchecked() []oplog.Span
 	TrustDigest() mesh.Hash
 	Trust() []oplog.TrustOp
 	Incarnation() mesh.Incarnation
@@ -81,6 +82,7 @@ type loop struct {
 	publish func([]replica.Published) // must not block
 	request func([]keys.Public)       // must not block
 	members func([]replica.Member)    // those in force from now on; must not block
+	check   func()                    // there are signatures to be verified in the store; must not block
 
 	group  []entry
 	inputs []replica.Input
@@ -101,6 +103,7 @@ func newLoop(cfg *Config, c core, m *nodeMetrics) *loop {
 		publish: func([]replica.Published) {},
 		request: func([]keys.Public) {},
 		members: func([]replica.Member) {},
+		check:   func() {},
 	}
 	l.refresh(nil)
 	return l
@@ -261,6 +264,7 @@ func (l *loop) refresh(c *changes) {
 	v := old
 	if c == nil || c.logs {
 		v = newView(l.core.Haves(), l.self, l.zone, l.core.Incarnation())
+		v.unchecked = l.core.Unchecked()
 	} else {
 		w := *old
 		v = &w
@@ -271,6 +275,9 @@ func (l *loop) refresh(c *changes) {
 		v.trust, v.trustDigest = old.trust, old.trustDigest
 	}
 	l.view.Store(v)
+	if len(v.unchecked) > 0 {
+		l.check()
+	}
 }
 
 // report tells the operator what was decided. Decisions carry no object content.

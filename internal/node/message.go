@@ -132,9 +132,19 @@ func decodePreSync(b []byte) (preSyncMsg, error) {
 }
 
 func encodeOp(k kind, header, body []byte) []byte {
-	b := make([]byte, 0, 5+8+len(header)+len(body))
+	return appendOp(make([]byte, 0, 5+8+len(header)+len(body)), k, header, body)
+}
+
+// opFrameSize is the length of the frame of a row.
+func opFrameSize(row oplog.Row) int { return 5 + 8 + len(row.Header) + len(row.Body) }
+
+// appendOp appends the frame of an operation.
+func appendOp(b []byte, k kind, header, body []byte) []byte {
+	at := len(b)
 	b = append(b, 0, 0, 0, 0, byte(k))
-	return seal(appendBytes(appendBytes(b, header), body))
+	b = appendBytes(appendBytes(b, header), body)
+	seal(b[at:])
+	return b
 }
 
 func decodeOp(b []byte) (opMsg, error) {

@@ -56,6 +56,7 @@ type nodeMetrics struct {
 	refusedTotal      *prometheus.CounterVec // reason
 	errorsTotal       *prometheus.CounterVec // component
 	forks             prometheus.Counter
+	falseSignatures   prometheus.Counter
 	snapshots         *prometheus.CounterVec // result
 	membershipChanges prometheus.Counter
 	redeemedTotal     *prometheus.CounterVec // result
@@ -78,6 +79,7 @@ func newMetrics(reg prometheus.Registerer) (*nodeMetrics, error) {
 		refusedTotal:      vector("mesh_refused_total", "Connections, messages and operations refused, by reason.", "reason"),
 		errorsTotal:       vector("mesh_errors_total", "Errors, by component.", "component"),
 		forks:             counter("mesh_log_forks_total", "Logs found to have two histories."),
+		falseSignatures:   counter("mesh_log_false_signatures_total", "Logs found to hold an operation that their author never signed."),
 		snapshots:         vector("mesh_snapshots_total", "Snapshots, by result.", "result"),
 		membershipChanges: counter("mesh_membership_changes_total", "Changes of a peer's state."),
 		redeemedTotal:     vector("mesh_invites_redeemed_total", "Requests to redeem an invite, by result.", "result"),
@@ -101,7 +103,7 @@ func newMetrics(reg prometheus.Registerer) (*nodeMetrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.messagesIn, m.messagesOut, m.refusedTotal, m.errorsTotal, m.forks,
+	for _, c := range []prometheus.Collector{m.messagesIn, m.messagesOut, m.refusedTotal, m.errorsTotal, m.forks, m.falseSignatures,
 		m.snapshots, m.membershipChanges, m.redeemedTotal} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
@@ -133,7 +135,9 @@ func (m *nodeMetrics) received(z mesh.Zone, messageType string) {
 	m.messagesIn.WithLabelValues(m.zone(z), messageType).Inc()
 }
 
-func (m *nodeMetrics) sent(messageType string) { m.messagesOut.WithLabelValues(messageType).Inc() }
+func (m *nodeMetrics) sent(messageType string, n int) {
+	m.messagesOut.WithLabelValues(messageType).Add(float64(n))
+}
 
 func (m *nodeMetrics) refused(r refusal) { m.refusedTotal.WithLabelValues(string(r)).Inc() }
 
@@ -155,6 +159,9 @@ func (m *nodeMetrics) decided(d replica.Decision) {
 		m.refused(refusal(d.Reason))
 	case d.Reason == replica.Forked:
 		m.forks.Inc()
+		m.failed(componentLog)
+	case d.Reason == replica.FalseSignature:
+		m.falseSignatures.Inc()
 		m.failed(componentLog)
 	case d.Reason == replica.SnapshotWritten, d.Reason == replica.SnapshotMerged, d.Reason == replica.RunInvalid:
 		m.snapshots.WithLabelValues(snapshotResult(d.Reason)).Inc()

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -32,6 +33,7 @@ type Node struct {
 
 	loop     *loop
 	verifier *verifier
+	checker  *checker
 	presence *presence
 	peers    *registry
 	announce announcer
@@ -144,7 +146,9 @@ func newNode(cfg Config, c core, contacts []oplog.Contact) (*Node, error) {
 	}
 	n.loop = newLoop(&n.cfg, c, n.metrics)
 	n.loop.publish, n.loop.request, n.loop.members, n.loop.tell = n.published, n.requested, n.inForce.tell, n.tellDecision
-	n.verifier = newVerifier(cfg.Network, cfg.Store, n.loop.view.Load)
+	n.verifier = newVerifier(cfg.Network, n.self, cfg.Store, n.loop.view.Load)
+	n.checker = newChecker(cfg.Store, n.loop.view.Load, n.verifier.busy, n.tellChecked)
+	n.loop.check = n.checker.poke
 	n.presence = newPresence(n, time.Now(), membershipMembers(cfg.Nodes))
 	n.gater = newGater(cfg.AdmissionOpen)
 	n.gater.room, n.gater.let = n.hasRoom, n.letIn
@@ -212,6 +216,15 @@ func (n *Node) through(ctx context.Context, lane chan<- entry, e entry) error {
 			return errStopped
 		}
 	}
+}
+
+// tellChecked hands in what the check of the store found.
+func (n *Node) tellChecked(ctx context.Context, found replica.Checked) error {
+	if err := n.through(ctx, n.loop.remote, entry{in: found, size: itemOverhead}); !errors.Is(err, errStopped) {
+		return err
+	}
+	<-ctx.Done() // the loop has ended and everything else does
+	return nil
 }
 
 // sink is where the cluster reports.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"dcp.hiro.io/mesh/internal/keys"
@@ -12,6 +13,10 @@ import (
 )
 
 const (
+	// batchOps and batchBytes bound how many operations are checked together. What has arrived is taken, and nothing
+	// waited for: a single one goes on alone, at once.
+	batchOps   = 64
+	batchBytes = 256 << 10
 	// pipeItems bounds what a link has in verification, in number; inFlightBytes bounds it for all links
 	// together, in bytes: one group being committed, one gathered, and a few of the largest bodies in between.
 	pipeItems     = 256
@@ -21,10 +26,10 @@ const (
 	hintDelay     = 150 * time.Millisecond
 )
 
-// item is one thing read from a link, in the order of reading. Exactly one of job and in is set, or neither.
+// item is one thing read from a link, in the order of reading. Exactly one of ops and in is set, or neither.
 type item struct {
-	job   *job
-	trust bool // the job came in a frame of trust operations
+	ops   *batch
+	trust bool // they came in a frame of trust operations
 	in    replica.Input
 	size  int64  // bytes to give back to the budget
 	after func() // called when everything before it, and in, went through the loop
@@ -42,6 +47,9 @@ func (l *link) read(ctx context.Context) error {
 			l.in.frames.Add(1)
 			l.node.metrics.received(l.hello.Instance.Zone, typeOf(k))
 			err = l.take(ctx, k, b)
+		}
+		if err == nil && len(l.gathered) > 0 && !(l.mayGather() && r.ready(kindOperation)) {
+			err = l.queueGathered(ctx)
 		}
 		if err != nil {
 			if errors.Is(err, errMalformed) || errors.Is(err, errFrameTooLarge) {
@@ -68,10 +76,15 @@ func (l *link) take(ctx context.Context, k kind, b []byte) error {
 		return err
 	case kindTrustOps:
 		ops, err := decodeTrustOps(b)
-		for i := 0; err == nil && i < len(ops); i++ {
-			err = l.queueOp(ctx, ops[i], true)
+		if err != nil {
+			return err
 		}
-		return err
+		for some := range slices.Chunk(ops, batchOps) {
+			if err := l.queueOps(ctx, &batch{jobs: jobsOf(some...), each: true}, true); err != nil {
+				return err
+			}
+		}
+		return nil
 	case kindHave:
 		m, err := decodeHave(b)
 		if err != nil {
@@ -90,7 +103,12 @@ func (l *link) take(ctx context.Context, k kind, b []byte) error {
 			return err
 		}
 		l.ask.moved(0)
-		return l.queueOp(ctx, m, false)
+		if k == kindOperation {
+			l.gathered = append(l.gathered, job{msg: m})
+			l.gatheredBytes += m.size()
+			return nil
+		}
+		return l.queueOps(ctx, &batch{jobs: jobsOf(m)}, false)
 	case kindDone:
 		round, err := decodeDone(b)
 		if err != nil {
@@ -148,23 +166,48 @@ func (l *link) queue(ctx context.Context, it item) error {
 	}
 }
 
-// queueOp sends an operation to the workers and remembers its place.
-func (l *link) queueOp(ctx context.Context, m opMsg, trust bool) error {
+func jobsOf(ms ...opMsg) []job {
+	jobs := make([]job, len(ms))
+	for i, m := range ms {
+		jobs[i].msg = m
+	}
+	return jobs
+}
+
+// size is what an operation counts for while it is on its way.
+func (m opMsg) size() int64 { return int64(len(m.Header) + len(m.Body) + itemOverhead) }
+
+// mayGather reports whether another operation may be added to those gathered.
+func (l *link) mayGather() bool { return len(l.gathered) < batchOps && l.gatheredBytes < batchBytes }
+
+// queueGathered sends the operations gathered to the workers.
+func (l *link) queueGathered(ctx context.Context) error {
+	b := &batch{jobs: l.gathered}
+	l.gathered, l.gatheredBytes = make([]job, 0, len(b.jobs)), 0 // the next ones may well be as many
+	return l.queueOps(ctx, b, false)
+}
+
+// queueOps sends operations to the workers and remembers their place.
+func (l *link) queueOps(ctx context.Context, b *batch, trust bool) error {
 	if l.node.diskLow() {
-		l.node.metrics.refused(refusedDiskLow)
+		for range b.jobs {
+			l.node.metrics.refused(refusedDiskLow)
+		}
 		l.ask.spoil()
 		return nil
 	}
-	size := int64(len(m.Header) + len(m.Body) + itemOverhead)
+	var size int64
+	for i := range b.jobs {
+		size += b.jobs[i].msg.size()
+	}
 	if err := l.node.inFlight.Acquire(ctx, size); err != nil {
 		return context.Cause(ctx)
 	}
-	j := &job{msg: m}
-	if err := l.node.verifier.submit(ctx, j); err != nil {
+	if err := l.node.verifier.submit(ctx, b); err != nil {
 		l.node.inFlight.Release(size)
 		return err
 	}
-	return l.queue(ctx, item{job: j, trust: trust, size: size})
+	return l.queue(ctx, item{ops: b, trust: trust, size: size})
 }
 
 // takeHave remembers what the peer holds, tells the replica, and serves what the peer lacks. size is that of
@@ -251,46 +294,71 @@ func (l *link) handIn(ctx context.Context, it item) error {
 	if it.end != nil {
 		return it.end
 	}
-	in := it.in
-	if it.job != nil {
+	ins := []replica.Input{it.in}
+	if it.ops != nil {
 		select {
-		case <-it.job.done:
+		case <-it.ops.done:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		in = l.verdict(it.job, it.trust)
+		ins = l.verdicts(it.ops, it.trust)
 	}
-	e := entry{in: in, size: int(it.size), done: it.after}
-	if it.size > 0 {
-		e.done = func() { l.node.inFlight.Release(it.size) }
-	}
-	if in == nil {
+	if len(ins) == 0 || ins[0] == nil {
 		if it.after == nil {
 			l.giveBack(it)
 			return nil
 		}
-		e.in = replica.Tick{} // carries after through the loop
+		ins = []replica.Input{replica.Tick{}} // carries after through the loop
 	}
 	l.ask.moved(0)
+	for _, in := range ins[:len(ins)-1] { // of a frame of trust operations
+		if err := l.node.loop.put(ctx, l.node.loop.remote, entry{in: in}); err != nil {
+			return err
+		}
+	}
+	e := entry{in: ins[len(ins)-1], size: int(it.size), done: it.after}
+	if it.size > 0 {
+		e.done = func() { l.node.inFlight.Release(it.size) }
+	}
 	return l.node.loop.put(ctx, l.node.loop.remote, e)
 }
 
-// verdict turns a checked operation into an input; nil if there is nothing for the replica in it.
-func (l *link) verdict(j *job, trust bool) replica.Input {
+// verdicts turns checked operations into inputs, in their order; none if there is nothing for the replica in them.
+func (l *link) verdicts(b *batch, trust bool) []replica.Input {
+	var ins []replica.Input
+	run := make(replica.ArrivedRun, 0, len(b.jobs))
+	for i := range b.jobs {
+		switch j := &b.jobs[i]; {
+		case !l.wanted(j):
+		case trust:
+			ins = append(ins, replica.ArrivedTrust{Op: j.op, Event: j.event, From: l.key()})
+		default:
+			run = append(run, replica.Arrived{Op: j.op, Event: j.event, From: l.key(), Vouched: j.vouched})
+		}
+	}
+	if n := len(run); n > 0 {
+		l.known.learnAll(run)
+		if n == 1 {
+			return []replica.Input{run[0]}
+		}
+		return []replica.Input{run}
+	}
+	return ins
+}
+
+// wanted reports whether there is something for the replica in a checked operation, and counts it if not.
+func (l *link) wanted(j *job) bool {
 	switch {
 	case j.reason != "":
 		l.node.metrics.refused(j.reason)
 		l.node.log.Debug("refused an operation", "peer", l.key(), "reason", string(j.reason))
-		return nil
+		return false
 	case j.held:
-		return nil
+		return false
 	case j.hint:
 		l.node.metrics.refused(refusedNoBody)
 		l.ask.soon(hintDelay)
-		return nil
-	case trust:
-		return replica.ArrivedTrust{Op: j.op, Event: j.event, From: l.key()}
+		return false
 	}
-	l.known.learn(mesh.LogKey{Author: j.op.Author, Log: j.op.Log}, j.op.Seq+1)
-	return replica.Arrived{Op: j.op, Event: j.event, From: l.key()}
+	return true
 }

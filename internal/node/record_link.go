@@ -141,7 +141,7 @@ func (l *link) passRecords(ctx context.Context) error {
 		for due := l.dueRecords(); len(due) > 0; {
 			var frame []byte
 			frame, due = encodeRecords(due)
-			if err := l.sendBulk(ctx, outgoing{frame: frame}); err != nil {
+			if err := l.sendBulk(ctx, outgoing{frames: frame}); err != nil {
 				return err
 			}
 		}

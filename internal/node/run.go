@@ -158,6 +158,7 @@ func (n *Node) openNetwork(ctx context.Context, work func(func(context.Context) 
 		work(func(ctx context.Context) error { return n.writeGossip(ctx, g) })
 	}
 	work(func(ctx context.Context) error { return n.verifier.run(ctx, runtime.GOMAXPROCS(0)) })
+	work(n.checker.run)
 	select {
 	case <-n.loop.begun: // what the store holds has said who is a member
 	case <-n.loop.stopped:

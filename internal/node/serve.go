@@ -130,7 +130,7 @@ func (l *link) serveRound(ctx context.Context, round uint32, theirs []oplog.Have
 	if err != nil {
 		return fmt.Errorf("compare logs: %w", err)
 	}
-	if err := l.sendBulk(ctx, outgoing{frame: encodePreSync(l.estimate(round, sends))}); err != nil {
+	if err := l.sendBulk(ctx, outgoing{frames: encodePreSync(l.estimate(round, sends))}); err != nil {
 		return err
 	}
 	for _, s := range sends {
@@ -142,14 +142,14 @@ func (l *link) serveRound(ctx context.Context, round uint32, theirs []oplog.Have
 			return err
 		}
 	}
-	return l.sendBulk(ctx, outgoing{frame: encodeDone(round)})
+	return l.sendBulk(ctx, outgoing{frames: encodeDone(round)})
 }
 
 func (l *link) serveTrust(ctx context.Context, ops []oplog.TrustOp) error {
 	for len(ops) > 0 {
 		var frame []byte
 		frame, ops = encodeTrustOps(ops)
-		if err := l.sendBulk(ctx, outgoing{frame: frame}); err != nil {
+		if err := l.sendBulk(ctx, outgoing{frames: frame}); err != nil {
 			return err
 		}
 	}
@@ -184,13 +184,14 @@ func (l *link) serveLog(ctx context.Context, s oplog.Send) error {
 		if len(rows) == 0 {
 			return nil
 		}
-		for _, row := range rows {
-			o := outgoing{encodeOp(kindOperation, row.Header, row.Body), s.Log, row.Seq + 1}
+		for len(rows) > 0 {
+			var o outgoing
+			o, rows = bundle(s.Log, rows)
+			from = o.next
 			if err := l.sendBulk(ctx, o); err != nil {
 				return err
 			}
 		}
-		from = rows[len(rows)-1].Seq + 1
 		if from == 0 || l.serve.again() {
 			break
 		}
@@ -199,6 +200,21 @@ func (l *link) serveLog(ctx context.Context, s oplog.Send) error {
 		return errAbandoned
 	}
 	return nil
+}
+
+// bundle puts rows into frames that go out in one piece, at least one and about as much as one write takes, and returns
+// the rest.
+func bundle(log mesh.LogKey, rows []oplog.Row) (outgoing, []oplog.Row) {
+	n, size := 0, 0
+	for n < len(rows) && (n == 0 || size+opFrameSize(rows[n]) <= writeBuffer) {
+		size += opFrameSize(rows[n])
+		n++
+	}
+	o := outgoing{frames: make([]byte, 0, size), log: log, next: rows[n-1].Seq + 1, count: n}
+	for _, row := range rows[:n] {
+		o.frames = appendOp(o.frames, kindOperation, row.Header, row.Body)
+	}
+	return o, rows[n:]
 }
 
 // serveEvidence sends the two operations that prove the fork of a log.
@@ -212,7 +228,7 @@ func (l *link) serveEvidence(ctx context.Context, s oplog.Send) error {
 			continue
 		}
 		for _, row := range []oplog.Row{e.A, e.B} {
-			if err := l.sendBulk(ctx, outgoing{frame: encodeOp(kindOperation, row.Header, row.Body)}); err != nil {
+			if err := l.sendBulk(ctx, outgoing{frames: encodeOp(kindOperation, row.Header, row.Body)}); err != nil {
 				return err
 			}
 		}

@@ -17,6 +17,7 @@ type view struct {
 	trustDigest mesh.Hash
 	instance    mesh.Instance // of the own log; incarnation 0 while nothing was signed
 	own         oplog.Have    // the own log; Next 0 while nothing was signed
+	unchecked   []oplog.Span  // rows whose own signatures were not verified yet
 	digest      func() mesh.Hash
 }
 

@@ -205,7 +205,7 @@ func appendUnit(dst []byte, h *Header, signed bool) []byte {
 func decodeUnit(raw []byte) (h Header, err error) {
 	r := cbor.NewReader(raw)
 	items := r.Array(maxItems)
-	if err := readFields(r, &h); err != nil {
+	if err := readFields(r, &h, keys.Public{}); err != nil {
 		return h, err
 	}
 	if items != fieldCount(&h, true) {

@@ -73,6 +73,8 @@ type (
 		// or through others that name each other.
 		Vouched bool
 	}
+	// ArrivedRun is operations that came one after the other, each as in Arrived: they are taken in in this order.
+	ArrivedRun []Arrived
 	// Checked tells what became of rows whose signatures were not verified yet (Unchecked): those of [From, To)
 	// hold, and each names the one before it; Last is the id of the last of them. Where False is not zero it is the
 	// id of operation To, whose signature does not hold.
@@ -125,6 +127,7 @@ func (WitnessWritten) input() {}
 func (Written) input()        {}
 func (Arrived) input()        {}
 func (ArrivedTrust) input()   {}
+func (ArrivedRun) input()     {}
 func (Checked) input()        {}
 func (Haves) input()          {}
 func (Compared) input()       {}

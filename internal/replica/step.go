@@ -101,6 +101,11 @@ func (r *Replica) handle(in Input) {
 		r.written(in)
 	case Arrived:
 		r.arrived(in)
+	case ArrivedRun:
+		for _, one := range in {
+			r.followTrust() // a statement may be among them
+			r.arrived(one)
+		}
 	case ArrivedTrust:
 		r.arrivedTrust(in)
 	case Checked:
