@@ -44,7 +44,7 @@ type Config struct {
 	HeartbeatInterval    time.Duration // presence; default 5 s, 100 ms to 1 min
 	ResyncInterval       time.Duration // between two sync rounds of a quiet link, with jitter; default 60 s, at least 1 s
 	PeerUnavailableAfter time.Duration // from silence to Unavailable; default 120 s
-	ProbeInterval        time.Duration // between two probes of a quiet link; default 1 s, at least 10 ms
+	ProbeInterval        time.Duration // a quiet link is probed after one and a half of it; default 1 s, at least 10 ms
 	Grace                time.Duration // for a shutdown; default 10 s
 	Records              bool          // tell the members where this node is reached, and pass on what others tell
 	MDNS                 bool          // find nodes on the local network, and be found

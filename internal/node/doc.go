@@ -21,8 +21,8 @@
 // has the smaller key dials first. "Connected" means nothing: a peer counts as up once each side accepted the
 // other's hello. Of two links between the same two processes the one opened by the smaller key stays. A link
 // has independent reader and writer goroutines, three outgoing lanes (control, live, bulk) of bounded size,
-// and a deadline on every read and write. About once a second of silence a side probes the other; five
-// such seconds end the connection, which is dialled anew with a pause that ends at 15 s.
+// and a deadline on every read and write. After a second and a half of silence a side probes the other; five
+// seconds end the connection, which is dialled anew with a pause that ends at 15 s.
 //
 // # Sync
 //

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Deadlines of reading. Between two frames a link is quiet for about a second at most, since both sides
+// Deadlines of reading. Between two frames a link is quiet for about two seconds at most, since both sides
 // probe; whoever is silent longer is found by the prober long before idleTimeout, which only bounds streams
 // that nobody probes.
 const (

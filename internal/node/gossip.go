@@ -24,6 +24,10 @@ const (
 	gossipQueue = 1024
 	// gossipFullMesh is the number of zones up to which direct links to everyone are the rule.
 	gossipFullMesh = 32
+	// gossipBeat is how often gossip tends its mesh and its scores. What it sends of its own accord, it sends at once;
+	// a neighbour that is gone is replaced this much later at most, and a process that has nothing to do wakes up
+	// less often.
+	gossipBeat = 3 * time.Second
 	// gossipBan ends the connection to a peer whose score falls below it: nine invalid messages or so.
 	gossipBan = -400
 )
@@ -54,15 +58,18 @@ func newGossip(ctx context.Context, n *Node) (*gossip, error) {
 	name := prefix + "/gossip/1.0.0"
 	score := &pubsub.PeerScoreParams{
 		AppSpecificScore: func(peer.ID) float64 { return 0 }, AppSpecificWeight: 1,
-		BehaviourPenaltyWeight: -1, BehaviourPenaltyThreshold: 6, BehaviourPenaltyDecay: 0.9,
-		DecayInterval: time.Second, DecayToZero: 0.01, RetainScore: 10 * time.Minute,
+		BehaviourPenaltyWeight: -1, BehaviourPenaltyThreshold: 6, BehaviourPenaltyDecay: 0.73, // 0.9 a second
+		DecayInterval: gossipBeat, DecayToZero: 0.01, RetainScore: 10 * time.Minute,
 		Topics: map[string]*pubsub.TopicScoreParams{name: {
 			SkipAtomicValidation: true, TopicWeight: 1,
-			TimeInMeshQuantum:              time.Second, // 0 makes it divide by zero
-			InvalidMessageDeliveriesWeight: -10, InvalidMessageDeliveriesDecay: 0.97,
+			TimeInMeshQuantum:              time.Second,                              // 0 makes it divide by zero
+			InvalidMessageDeliveriesWeight: -10, InvalidMessageDeliveriesDecay: 0.91, // 0.97 a second
 		}},
 	}
+	params := pubsub.DefaultGossipSubParams()
+	params.HeartbeatInterval = gossipBeat
 	ps, err := pubsub.NewGossipSub(ctx, insiders{n.host, n},
+		pubsub.WithGossipSubParams(params),
 		pubsub.WithGossipSubProtocols([]protocol.ID{v12, v11}, feature),
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign),
 		pubsub.WithNoAuthor(),

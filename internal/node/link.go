@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/quic-go/quic-go"
 	"golang.org/x/sync/errgroup"
 
 	"dcp.hiro.io/mesh/internal/keys"
@@ -71,6 +72,8 @@ type link struct {
 	ask   asker
 	serve server
 	pings pings
+	vigil vigil      // of whoever watches the links
+	quic  *quic.Conn // below s; nil: it is TCP
 
 	records teller
 	loss    lossMeter
@@ -93,6 +96,8 @@ func newLink(n *Node, p *peerEntry, s network.Stream, h hello, ours bool) *link 
 	}
 	l.ask.wake, l.serve.wake, l.records.wake = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
 	l.in.total, l.out.total = &n.received, &n.sent
+	began := time.Now()
+	l.vigil = vigil{every: n.cfg.ProbeInterval, pings: &l.pings, heard: began, spoke: began}
 	return l
 }
 
@@ -113,7 +118,7 @@ func (l *link) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	unblock := context.AfterFunc(ctx, func() { _ = l.s.ResetWithError(l.code(context.Cause(ctx))) })
 	defer unblock()
-	for _, part := range []func(context.Context) error{l.read, l.feed, l.write, l.serveRounds, l.askRounds, l.passRecords, l.probe, l.awaitEnd} {
+	for _, part := range []func(context.Context) error{l.read, l.feed, l.write, l.serveRounds, l.askRounds, l.passRecords, l.awaitEnd} {
 		g.Go(func() error { return part(ctx) })
 	}
 	err := g.Wait()

@@ -35,6 +35,7 @@ type Node struct {
 	verifier *verifier
 	checker  *checker
 	presence *presence
+	watch    linkWatch
 	peers    *registry
 	announce announcer
 	metrics  *nodeMetrics
@@ -127,6 +128,7 @@ func newNode(cfg Config, c core, contacts []oplog.Contact) (*Node, error) {
 		gossipOut: make(chan []byte, gossipQueue),
 		local:     localAdmissions(cfg.Nodes, cfg.Key.Public()),
 		inForce:   inForce{wake: make(chan struct{}, 1)},
+		watch:     linkWatch{wake: make(chan struct{}, 1)},
 		door:      newDoor(cfg.Now),
 		desk:      newDesk(cfg.Network, cfg.Now),
 		back:      newBackDesk(cfg.Network),

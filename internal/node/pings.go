@@ -125,13 +125,13 @@ func (p *pings) roundTrip() time.Duration {
 	return p.rtt
 }
 
-// patience is how long an answer is waited for on a link that is probed every interval: half an interval where answers
-// come quickly, more where they take long or come unevenly, and two intervals as long as nothing is known.
+// patience is how long an answer is waited for on a link that is probed every interval: three quarters of an interval where
+// answers come quickly, more where they take long or come unevenly, and two intervals as long as nothing is known.
 func (p *pings) patience(every time.Duration) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.mean == 0 {
 		return 2 * every
 	}
-	return min(max(p.mean+4*p.vary, every/2), slowestAnswer*every)
+	return min(max(p.mean+4*p.vary, every*3/4), slowestAnswer*every)
 }

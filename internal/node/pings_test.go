@@ -39,7 +39,7 @@ func TestProbePatience(t *testing.T) {
 		from, to time.Duration
 	}{
 		{"nothing is known", nil, 2 * every, 2 * every},
-		{"at once", []time.Duration{1, 2, 1, 3}, every / 2, every / 2},
+		{"at once", []time.Duration{1, 2, 1, 3}, every * 3 / 4, every * 3 / 4},
 		{"a satellite", []time.Duration{600e6, 610e6, 600e6, 605e6, 600e6, 600e6, 600e6, 600e6, 600e6, 600e6}, 610e6, 1200e6},
 		{"uneven", []time.Duration{100e6, 900e6, 200e6, 1100e6, 600e6, 100e6, 900e6, 400e6}, 1500e6, 2500e6},
 		{"very slow", []time.Duration{5e9, 5e9, 5e9}, slowestAnswer * every, slowestAnswer * every},

@@ -19,7 +19,7 @@ import (
 // is no friend of two goroutines.
 type presence struct {
 	n    *Node
-	wake chan struct{} // capacity 1, never closed: the detector's deadline moved
+	wake chan struct{} // capacity 1, never closed: the detector's deadline moved towards now
 
 	mu      sync.Mutex
 	members *membership.Membership
@@ -38,7 +38,9 @@ func newPresence(n *Node, now time.Time, members []membership.Member) *presence 
 // observe feeds the detector and reports the transitions that follow.
 func (p *presence) observe(f func(m *membership.Membership, now time.Time) []membership.Change) {
 	p.mu.Lock()
+	before := p.members.Deadline()
 	changes := f(p.members, time.Now())
+	after := p.members.Deadline()
 	p.mu.Unlock()
 	for _, c := range changes {
 		zone := c.Zone
@@ -48,6 +50,9 @@ func (p *presence) observe(f func(m *membership.Membership, now time.Time) []mem
 		p.n.log.Info("peer is "+stateWord(c.To), "peer", c.Key, "zone", string(zone), "was", string(c.From), "reason", string(c.Reason))
 		p.n.metrics.membershipChanges.Inc()
 		p.n.tellChange(c)
+	}
+	if after.IsZero() || !before.IsZero() && !after.Before(before) {
+		return // what observes most, that a peer is heard, moves no deadline
 	}
 	select {
 	case p.wake <- struct{}{}:

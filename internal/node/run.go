@@ -177,6 +177,7 @@ func (n *Node) openNetwork(ctx context.Context, work func(func(context.Context) 
 		n.log.Warn("admission is open: every node that knows the network id may join, read and write")
 	}
 	work(n.presence.run)
+	work(n.probeLinks)
 	work(n.announceHeads)
 	work(n.watchAddresses)
 	if n.cfg.MDNS {
@@ -206,6 +207,9 @@ func (n *Node) answerSync(s network.Stream) {
 // startLink makes a stream the link to a peer, unless the one that is there stays.
 func (n *Node) startLink(p *peerEntry, s network.Stream, h hello, ours bool) {
 	l := newLink(n, p, s, h, ours)
+	if !s.Conn().As(&l.quic) {
+		l.quic = nil
+	}
 	n.book.linked(p.key, h.Instance.Zone)
 	for _, o := range p.install(l, n.self) {
 		if o == l {
@@ -225,6 +229,7 @@ func (n *Node) startLink(p *peerEntry, s network.Stream, h hello, ours bool) {
 func (n *Node) runLink(ctx context.Context, p *peerEntry, l *link) {
 	n.tellLinked(l)
 	n.presence.linkUp(l)
+	n.watch.poke()
 	err := l.run(ctx)
 	n.tellUnlinked(l, err)
 	if !p.remove(l) {
