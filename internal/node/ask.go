@@ -29,6 +29,7 @@ type asker struct {
 	want     time.Time              // a round is wanted from then on; zero: no
 	forced   bool                   // it is wanted even if nothing in news is missing by then
 	news     map[mesh.LogKey]uint32 // what the peer announced and we lacked: log and next
+	asked    map[mesh.LogKey]uint32 // the news that the outstanding round was to bring
 	wanted   bool                   // the outstanding round was wanted, it is no regular one
 	round    uint32                 // outstanding; 0: none
 	last     uint32                 // newest number used
@@ -120,14 +121,19 @@ func (a *asker) gain(n int) {
 	a.gained += n
 }
 
-// finish ends a round whose operations all went through the loop.
-func (a *asker) finish(round uint32) {
+// finish ends a round whose operations all went through the loop. It reports whether the peer served all that it had
+// announced before; held tells how far we hold a log.
+func (a *asker) finish(round uint32, held func(mesh.LogKey) uint32) (served bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.round != round {
-		return
+		return true
 	}
-	a.round = 0
+	served = true
+	for k, next := range a.asked {
+		served = served && (a.spoilt || held(k) >= next)
+	}
+	a.round, a.asked = 0, nil
 	switch {
 	case a.gained > 0:
 		a.pause, a.quiet = 0, time.Time{}
@@ -135,6 +141,7 @@ func (a *asker) finish(round uint32) {
 		a.slower()
 	}
 	a.poke()
+	return served
 }
 
 // slower doubles the pause before the next round.
@@ -172,6 +179,7 @@ func (a *asker) due(resync time.Time, held func(mesh.LogKey) uint32) (round uint
 	for k, next := range a.news {
 		missing = missing || held(k) < next
 	}
+	a.asked = a.news
 	a.want, a.forced, a.news = time.Time{}, false, nil
 	if a.wanted && !missing {
 		return 0, resync.Sub(now), lost

@@ -8,6 +8,8 @@ import (
 	"dcp.hiro.io/mesh/internal/mesh"
 )
 
+func holdsNothing(mesh.LogKey) uint32 { return 0 }
+
 // asked runs an asker as askRounds does, over d of virtual time, and returns when rounds began.
 func asked(a *asker, d time.Duration, resync time.Duration, held func(mesh.LogKey) uint32, answer func(round uint32)) (at []time.Duration) {
 	began := time.Now()
@@ -31,7 +33,7 @@ func TestRoundsAreRegularAndHaveNoLastTry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newAsker()
-		n := len(asked(a, time.Hour, time.Minute, nil, func(r uint32) { a.finish(r) }))
+		n := len(asked(a, time.Hour, time.Minute, nil, func(r uint32) { a.finish(r, holdsNothing) }))
 		if n != 60 && n != 59 {
 			t.Errorf("%d rounds in an hour that brought nothing, want one a minute", n)
 		}
@@ -49,7 +51,7 @@ func TestAHundredReasonsMakeOneRound(t *testing.T) {
 		for i := range 100 {
 			a.soon(time.Duration(i) * time.Millisecond)
 		}
-		if at := asked(a, 30*time.Second, time.Minute, nil, func(r uint32) { a.finish(r) }); len(at) != 1 {
+		if at := asked(a, 30*time.Second, time.Minute, nil, func(r uint32) { a.finish(r, holdsNothing) }); len(at) != 1 {
 			t.Errorf("rounds at %v, want one", at)
 		}
 	})
@@ -64,7 +66,7 @@ func TestNewsThatCameAnotherWayAskForNothing(t *testing.T) {
 			t.Errorf("rounds at %v although it came", at)
 		}
 		a.unless(hintDelay, k, 6)
-		at := asked(a, 30*time.Second, time.Minute, func(mesh.LogKey) uint32 { return 5 }, func(r uint32) { a.finish(r) })
+		at := asked(a, 30*time.Second, time.Minute, func(mesh.LogKey) uint32 { return 5 }, func(r uint32) { a.finish(r, holdsNothing) })
 		if len(at) != 1 || at[0] != hintDelay {
 			t.Errorf("rounds at %v, want one after %s", at, hintDelay)
 		}
@@ -77,7 +79,7 @@ func TestFutileRoundsSlowDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, next := newAsker(), uint32(0)
 		futile := func(r uint32) {
-			a.finish(r)
+			a.finish(r, holdsNothing)
 			next++
 			a.unless(0, mesh.LogKey{}, next)
 		}
@@ -104,7 +106,7 @@ func TestASpoiledRoundIsRepeatedAndComparesNothing(t *testing.T) {
 			if !a.spoiled() || !a.current(r) || a.current(r+1) {
 				t.Error("the round doesn't know its state")
 			}
-			a.finish(r)
+			a.finish(r, holdsNothing)
 		})
 		if len(at) != 2 || at[1] != diskLowRetry {
 			t.Errorf("rounds at %v, want the second after %s", at, diskLowRetry)

@@ -17,6 +17,7 @@ const (
 	frameTimeout = 10 * time.Second // for any frame, plus what its size is allowed at slowestPeer
 	slowestPeer  = 32 << 10         // bytes per second; below it a peer is too slow to follow anyway
 	readStep     = 64 << 10         // a buffer grows by at most this much ahead of the data
+	shortStep    = 2 << 10          // the same for an exchange of a few small frames
 	readBuffer   = 128 << 10        // what a link reads ahead: a batch of usual operations
 )
 
@@ -58,8 +59,13 @@ func (r meteredReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// newFrameReader reads a long stream, or an exchange: that has one deadline for all of it, and no deadliner.
 func newFrameReader(r io.Reader, d deadliner) *frameReader {
-	return &frameReader{stream: d, r: bufio.NewReaderSize(r, readBuffer)}
+	step := readBuffer
+	if d == nil {
+		step = shortStep // whoever opens many of those must not get so much for each
+	}
+	return &frameReader{stream: d, r: bufio.NewReaderSize(r, step)}
 }
 
 func (f *frameReader) deadline(d time.Duration) {

@@ -19,7 +19,11 @@ type gater struct {
 	// Of an inbound connection of a stranger, called from libp2p's goroutines: whether there is room for one, and
 	// whether this one is let in. Nil: no stranger is.
 	room func(peer.ID, ma.Multiaddr) bool
-	let  func(network.Conn) bool
+	// Of an inbound connection whose key isn't known yet: whether its handshake may begin, and that it is over. Nil:
+	// nobody counts.
+	begin func(network.ConnMultiaddrs) bool
+	done  func(network.ConnMultiaddrs)
+	let   func(network.Conn) bool
 }
 
 var _ connmgr.ConnectionGater = (*gater)(nil)
@@ -51,10 +55,13 @@ func (g *gater) InterceptPeerDial(p peer.ID) bool { return g.admits(p) }
 func (g *gater) InterceptAddrDial(peer.ID, ma.Multiaddr) bool { return true }
 
 // InterceptAccept knows no key yet.
-func (g *gater) InterceptAccept(network.ConnMultiaddrs) bool { return true }
+func (g *gater) InterceptAccept(c network.ConnMultiaddrs) bool { return g.begin == nil || g.begin(c) }
 
 // InterceptSecured is the hook that knows the authenticated key of an inbound connection.
 func (g *gater) InterceptSecured(d network.Direction, p peer.ID, c network.ConnMultiaddrs) bool {
+	if d == network.DirInbound && g.done != nil {
+		g.done(c)
+	}
 	return g.admits(p) || d == network.DirInbound && g.room != nil && g.room(p, c.RemoteMultiaddr())
 }
 

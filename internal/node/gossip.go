@@ -83,6 +83,7 @@ func newGossip(ctx context.Context, n *Node) (*gossip, error) {
 			GossipThreshold: -100, PublishThreshold: -200, GraylistThreshold: gossipBan,
 			AcceptPXThreshold: 0, OpportunisticGraftThreshold: 1}),
 		pubsub.WithPeerScoreInspect(n.gossipScores, 5*time.Second),
+		pubsub.WithAppSpecificRpcInspector(n.mayGossip),
 	)
 	if err != nil {
 		return nil, err
@@ -133,11 +134,49 @@ func (h insiders) SetStreamHandler(id protocol.ID, handle network.StreamHandler)
 // gossipScores ends connections to peers that gossip rubbish: a low score alone leaves them up.
 func (n *Node) gossipScores(scores map[peer.ID]float64) {
 	for id, s := range scores {
-		if s < gossipBan {
+		if s < gossipBan && n.host.Network().Connectedness(id) == network.Connected { // a score outlives the connection
 			n.log.Warn("closing the connection to a peer that gossips invalid messages", "peer", id.String())
 			n.start(func(context.Context) { _ = n.host.Network().ClosePeer(id) }) // the callback must not block
 		}
 	}
+}
+
+// errGossip has gossip drop what a peer said.
+var errGossip = errors.New("more control messages than any node has to send")
+
+// mayGossip is asked of everything that a peer gossips. gossip ignores most of what is beyond its own limits, but reads
+// and answers the rest as fast as it comes, on the one goroutine that all peers share.
+func (n *Node) mayGossip(id peer.ID, rpc *pubsub.RPC) error {
+	units := len(rpc.GetSubscriptions())
+	if c := rpc.GetControl(); c != nil {
+		units += len(c.GetGraft()) + len(c.GetPrune())
+		for _, i := range c.GetIhave() {
+			units += 1 + len(i.GetMessageIDs())/64
+		}
+		for _, i := range c.GetIwant() {
+			units += 1 + len(i.GetMessageIDs())/64
+		}
+	}
+	if units == 0 {
+		return nil
+	}
+	key, err := keyOf(id)
+	if err != nil {
+		return errGossip
+	}
+	p, now := n.peers.get(key), time.Now()
+	if p == nil {
+		n.metrics.refused(refusedNotAdmitted)
+		return errGossip
+	}
+	if p.gossips.take(gossipPace, now, units) {
+		return nil
+	}
+	n.metrics.refused(refusedFast)
+	if !p.excess.take(excessPace, now, 1) {
+		n.start(func(context.Context) { _ = n.host.Network().ClosePeer(id) }) // gossip must not wait for it
+	}
+	return errGossip
 }
 
 // gossiped is a message that passed the validator.
@@ -159,7 +198,8 @@ func (n *Node) validateGossip(ctx context.Context, from peer.ID, m *pubsub.Messa
 	case kindLive:
 		op, err := decodeOp(m.Data[5:])
 		if err != nil {
-			return verdictOf(err)
+			n.metrics.refused(refusalOf(err))
+			return pubsub.ValidationReject
 		}
 		if n.diskLow() {
 			n.metrics.refused(refusedDiskLow)
@@ -177,7 +217,11 @@ func (n *Node) validateGossip(ctx context.Context, from peer.ID, m *pubsub.Messa
 			return pubsub.ValidationReject
 		case j.held:
 			return pubsub.ValidationAccept // to be passed on: others may not hold it
-		case j.hint, n.peers.get(j.op.Author) == nil:
+		case j.hint:
+			n.metrics.refused(refusedNoBody)
+			return pubsub.ValidationIgnore
+		case n.peers.get(j.op.Author) == nil:
+			n.metrics.refused(refusedNotAdmitted)
 			return pubsub.ValidationIgnore
 		}
 		m.ValidatorData = gossiped{job: j}
@@ -187,21 +231,16 @@ func (n *Node) validateGossip(ctx context.Context, from peer.ID, m *pubsub.Messa
 			n.metrics.refused(refusedHeartbeat)
 			return pubsub.ValidationReject
 		}
-		if h.Network != n.cfg.Network || !n.believable(h) {
+		if why := n.disbelieved(h); why != "" {
+			n.metrics.refused(why)
 			return pubsub.ValidationIgnore
 		}
 		m.ValidatorData = gossiped{beat: h}
 	default:
+		n.metrics.refused(refusedOrder)
 		return pubsub.ValidationReject
 	}
 	return pubsub.ValidationAccept
-}
-
-func verdictOf(err error) pubsub.ValidationResult {
-	if err != nil {
-		return pubsub.ValidationReject
-	}
-	return pubsub.ValidationIgnore
 }
 
 // readGossip hands what was validated to the loop and to presence, until ctx ends.

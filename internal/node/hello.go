@@ -201,7 +201,10 @@ func (n *Node) answerHello(s network.Stream) {
 		_ = s.Close()
 	case wasRefused(err):
 		turnAway(s)
+	case errors.Is(err, errTooFast):
+		_ = s.Conn().CloseWithError(network.ConnErrorCode(codeBusy))
 	default:
+		n.refuseLate(err)
 		n.log.Debug("hello", "peer", s.Conn().RemotePeer().String(), "err", err)
 		_ = s.Reset()
 	}
@@ -213,8 +216,15 @@ func (n *Node) hearHello(s network.Stream) error {
 	if err != nil {
 		return err
 	}
+	if p := n.peers.get(key); p != nil && !p.visits.take(helloPace, time.Now(), 1) {
+		n.metrics.refused(refusedFast)
+		return errTooFast
+	}
 	r := newFrameReader(s, nil)
 	k, b, err := r.next()
+	if errors.Is(err, errMalformed) || errors.Is(err, errFrameTooLarge) {
+		n.metrics.refused(refusalOf(err))
+	}
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,8 @@ import (
 const (
 	// maxConns bounds connections in all: two for each of the largest mesh's zones.
 	maxConns = 2048
+	// maxPeerStreams bounds the streams that one peer may have open here, over all its connections.
+	maxPeerStreams = 64
 	// libp2pMemory and libp2pFiles scale libp2p's own limits: room for hundreds of peers on a small machine.
 	libp2pMemory = 1 << 30
 	libp2pFiles  = 4096
@@ -100,8 +102,12 @@ func newHost(cfg *Config, g *gater) (host.Host, error) {
 	limits := rcmgr.DefaultLimits
 	libp2p.SetDefaultServiceLimits(&limits)
 	conf := rcmgr.PartialLimitConfig{
-		System:    rcmgr.ResourceLimits{Conns: maxConns, ConnsInbound: maxConns, ConnsOutbound: maxConns},
-		Transient: rcmgr.ResourceLimits{Conns: 256, ConnsInbound: 128, ConnsOutbound: 256},
+		System: rcmgr.ResourceLimits{Conns: maxConns, ConnsInbound: maxConns, ConnsOutbound: maxConns},
+		// Without a key, or without a protocol, yet: these places are shared by all, so that a few who take all that
+		// one may have must not fill them.
+		Transient: rcmgr.ResourceLimits{Conns: 768, ConnsInbound: 512, ConnsOutbound: 256, Streams: 1536, StreamsInbound: 1024},
+		// A peer has a handful of streams: sync, gossip, identify and an exchange or two.
+		PeerDefault: rcmgr.ResourceLimits{Streams: 3 * maxPeerStreams, StreamsInbound: maxPeerStreams, StreamsOutbound: 2 * maxPeerStreams},
 	}.Build(limits.Scale(libp2pMemory, libp2pFiles))
 	// By default a remote address (IPv6: /56) may hold 8 connections and open one every five seconds: too
 	// tight for several nodes behind one NAT or on one pod network. The total bounds them instead.

@@ -156,6 +156,15 @@ func (n *Node) hasRoom(id peer.ID, from ma.Multiaddr) bool {
 	return false
 }
 
+// mayShakeHands is asked by the gater of a connection that nobody knows the key of.
+func (n *Node) mayShakeHands(c network.ConnMultiaddrs) bool {
+	if n.halfOpen.begin(c) {
+		return true
+	}
+	n.metrics.refused(refusedHalfOpen)
+	return false
+}
+
 func (n *Node) turnedDown(id peer.ID, from ma.Multiaddr) {
 	n.metrics.refused(refusedCrowded)
 	_, addr := describeAddr(from)

@@ -156,6 +156,8 @@ func (n *Node) badJoin(c caller, in *io.LimitedReader, err error) error {
 	switch {
 	case in.N == 0:
 		n.metrics.refused(refusedTooLarge)
+	case isLate(err):
+		n.metrics.refused(refusedSlow)
 	case errors.Is(err, errUnexpected):
 		n.metrics.refused(refusedOrder)
 	default:

@@ -76,6 +76,7 @@ type link struct {
 	quic  *quic.Conn // below s; nil: it is TCP
 
 	records teller
+	pace    pace
 	loss    lossMeter
 
 	once  sync.Once
@@ -194,7 +195,7 @@ func (l *link) sendBulk(ctx context.Context, o outgoing) error {
 // write empties the lanes into the stream, control before live before bulk. What is at hand goes out in one
 // write.
 func (l *link) write(ctx context.Context) error {
-	w := bufio.NewWriterSize(deadlineWriter{l.s, &l.out}, writeBuffer)
+	w := bufio.NewWriterSize(deadlineWriter{l.s, &l.out, l.node}, writeBuffer)
 	for {
 		frame, count, ok := l.nextFrame()
 		if !ok {
@@ -273,6 +274,7 @@ func (l *link) part(ctx context.Context, w *bufio.Writer) error {
 type deadlineWriter struct {
 	s network.Stream
 	m *meter
+	n *Node
 }
 
 func (w deadlineWriter) Write(b []byte) (int, error) {
@@ -282,6 +284,7 @@ func (w deadlineWriter) Write(b []byte) (int, error) {
 	}
 	n, err := w.s.Write(b)
 	w.m.count(n)
+	w.n.refuseLate(err)
 	return n, err
 }
 

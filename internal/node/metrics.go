@@ -54,6 +54,7 @@ type nodeMetrics struct {
 	messagesIn        *prometheus.CounterVec // peer_zone, type
 	messagesOut       *prometheus.CounterVec // type
 	refusedTotal      *prometheus.CounterVec // reason
+	repeated          prometheus.Counter
 	errorsTotal       *prometheus.CounterVec // component
 	forks             prometheus.Counter
 	falseSignatures   prometheus.Counter
@@ -77,6 +78,7 @@ func newMetrics(reg prometheus.Registerer) (*nodeMetrics, error) {
 		messagesIn:        vector("mesh_messages_received_total", "Messages received, by zone of the neighbour and type.", "peer_zone", "type"),
 		messagesOut:       vector("mesh_messages_sent_total", "Messages sent, by type.", "type"),
 		refusedTotal:      vector("mesh_refused_total", "Connections, messages and operations refused, by reason.", "reason"),
+		repeated:          counter("mesh_operations_repeated_total", "Operations received that were held already: they cost a look into the store."),
 		errorsTotal:       vector("mesh_errors_total", "Errors, by component.", "component"),
 		forks:             counter("mesh_log_forks_total", "Logs found to have two histories."),
 		falseSignatures:   counter("mesh_log_false_signatures_total", "Logs found to hold an operation that their author never signed."),
@@ -103,7 +105,7 @@ func newMetrics(reg prometheus.Registerer) (*nodeMetrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.messagesIn, m.messagesOut, m.refusedTotal, m.errorsTotal, m.forks, m.falseSignatures,
+	for _, c := range []prometheus.Collector{m.messagesIn, m.messagesOut, m.refusedTotal, m.repeated, m.errorsTotal, m.forks, m.falseSignatures,
 		m.snapshots, m.membershipChanges, m.redeemedTotal} {
 		if err := reg.Register(c); err != nil {
 			return nil, err

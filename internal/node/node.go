@@ -49,6 +49,7 @@ type Node struct {
 
 	helloID, syncID protocol.ID
 	door            *door
+	halfOpen        *halfOpen
 	desk            *desk
 	back            *backDesk
 	host            host.Host              // set by Run before anything that uses it starts
@@ -130,6 +131,7 @@ func newNode(cfg Config, c core, contacts []oplog.Contact) (*Node, error) {
 		inForce:   inForce{wake: make(chan struct{}, 1)},
 		watch:     linkWatch{wake: make(chan struct{}, 1)},
 		door:      newDoor(cfg.Now),
+		halfOpen:  newHalfOpen(time.Now),
 		desk:      newDesk(cfg.Network, cfg.Now),
 		back:      newBackDesk(cfg.Network),
 	}
@@ -154,6 +156,7 @@ func newNode(cfg Config, c core, contacts []oplog.Contact) (*Node, error) {
 	n.presence = newPresence(n, time.Now(), membershipMembers(cfg.Nodes))
 	n.gater = newGater(cfg.AdmissionOpen)
 	n.gater.room, n.gater.let = n.hasRoom, n.letIn
+	n.gater.begin, n.gater.done = n.mayShakeHands, n.halfOpen.done
 	for _, p := range cfg.Nodes {
 		if err := n.addPeer(p); err != nil {
 			return nil, err

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +13,16 @@ import (
 	"dcp.hiro.io/mesh/internal/mesh"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(victimEnv) != "" {
+		if err := victimMain(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestTwoNodesSync(t *testing.T) {
 	a, b := newMember(t, 1), newMember(t, 2)

@@ -26,6 +26,8 @@ type peerEntry struct {
 	key keys.Public
 	id  peer.ID
 
+	visits, gossips, excess pace // of its hellos, its gossip but for what it publishes, and what of that was dropped
+
 	mu        sync.Mutex
 	zone      mesh.Zone // bound by configuration; empty: by its first operation
 	endpoints []string

@@ -242,8 +242,8 @@ func (n *Node) takeHeartbeat(ctx context.Context, l *link, payload []byte) error
 
 // heard feeds a verified heartbeat of this network to the detector and reports whether it was news.
 func (n *Node) heard(ctx context.Context, h *heartbeat, direct bool) (fresh bool) {
-	if !n.believable(h) {
-		n.metrics.refused(refusedZone)
+	if why := n.disbelieved(h); why != "" {
+		n.metrics.refused(why)
 		return false
 	}
 	in := membership.Heartbeat{Key: h.Key, Zone: h.Instance.Zone, Counter: h.Counter, Direct: direct,
@@ -267,17 +267,29 @@ func (n *Node) heard(ctx context.Context, h *heartbeat, direct bool) (fresh bool
 	return heard.Fresh
 }
 
-// believable refuses a zone that the key is not bound to.
-func (n *Node) believable(h *heartbeat) bool {
-	if h.Key == n.self {
-		return h.Instance.Zone == n.cfg.Zone && h.Run != n.run.ID
-	}
+// disbelieved says why a verified heartbeat is not believed; empty: it is.
+func (n *Node) disbelieved(h *heartbeat) refusal {
 	p := n.peers.get(h.Key)
-	if p == nil || h.Instance.Zone == n.cfg.Zone || h.Instance.Incarnation > mesh.MaxIncarnation {
-		return false
+	switch {
+	case h.Network != n.cfg.Network:
+		return refusedNetwork
+	case h.Key == n.self && h.Instance.Zone == n.cfg.Zone && h.Run != n.run.ID:
+		return ""
+	case h.Key == n.self && h.Instance.Zone == n.cfg.Zone:
+		return refusedOrder // our own, come back
+	case h.Key == n.self:
+		return refusedZone
+	case p == nil:
+		return refusedNotAdmitted
+	case h.Instance.Incarnation > mesh.MaxIncarnation:
+		return refusedHeartbeat
+	case h.Instance.Zone == n.cfg.Zone:
+		return refusedZone
 	}
-	z := p.boundZone()
-	return z == "" || z == h.Instance.Zone
+	if z := p.boundZone(); z != "" && z != h.Instance.Zone {
+		return refusedZone
+	}
+	return ""
 }
 
 func (n *Node) noteHeartbeat(h *heartbeat) {

@@ -46,7 +46,11 @@ func (l *link) read(ctx context.Context) error {
 		if err == nil {
 			l.in.frames.Add(1)
 			l.node.metrics.received(l.hello.Instance.Zone, typeOf(k))
-			err = l.take(ctx, k, b)
+			if err = l.afford(ctx, unitsOf(k, b)); err == nil {
+				err = l.take(ctx, k, b)
+			}
+		} else {
+			l.node.refuseLate(err)
 		}
 		if err == nil && len(l.gathered) > 0 && !(l.mayGather() && r.ready(kindOperation)) {
 			err = l.queueGathered(ctx)
@@ -235,7 +239,11 @@ func (l *link) takeDone(ctx context.Context, round uint32) error {
 	if !l.ask.current(round) {
 		return nil // of a round that we gave up
 	}
-	it := item{after: func() { l.ask.finish(round) }}
+	it := item{after: func() {
+		if !l.ask.finish(round, func(k mesh.LogKey) uint32 { return l.node.loop.view.Load().next(k) }) {
+			l.node.metrics.refused(refusedNotServed)
+		}
+	}}
 	if !l.ask.spoiled() {
 		it.in = replica.Compared{From: l.key()}
 	}
@@ -302,6 +310,17 @@ func (l *link) handIn(ctx context.Context, it item) error {
 			return context.Cause(ctx)
 		}
 		ins = l.verdicts(it.ops, it.trust)
+		refused := 0
+		for i := range it.ops.jobs {
+			if it.ops.jobs[i].reason != "" {
+				refused++
+			}
+		}
+		if refused > 0 {
+			if err := l.afford(ctx, refused); err != nil { // no node that checks what it passes on sends such
+				return err
+			}
+		}
 	}
 	if len(ins) == 0 || ins[0] == nil {
 		if it.after == nil {
@@ -354,6 +373,7 @@ func (l *link) wanted(j *job) bool {
 		l.node.log.Debug("refused an operation", "peer", l.key(), "reason", string(j.reason))
 		return false
 	case j.held:
+		l.node.metrics.repeated.Inc()
 		return false
 	case j.hint:
 		l.node.metrics.refused(refusedNoBody)

@@ -58,7 +58,8 @@ const (
 // refusals lists the whole set.
 func refusals() []refusal {
 	out := []refusal{refusedMalformed, refusedTooLarge, refusedDiskLow, refusedNetwork, refusedProtocol,
-		refusedDuplicate, refusedHeartbeat, refusedOrder, refusedCrowded, refusedTries, refusedRecord, refusedStaleRecord}
+		refusedDuplicate, refusedHeartbeat, refusedOrder, refusedCrowded, refusedTries, refusedRecord, refusedStaleRecord,
+		refusedFast, refusedSlow, refusedBusy, refusedHalfOpen, refusedNotServed}
 	for _, r := range replica.Refusals() {
 		out = append(out, refusal(r))
 	}

@@ -26,6 +26,7 @@ const (
 	backAtOnce    = 2                // askers that are served at the same time
 	backEvery     = 2 * time.Second  // between two questions of one asker; one that comes sooner is refused
 	backTries     = 3                // of an asker that was refused because it came too soon
+	backQuestion  = 5 * time.Second  // until the asker has asked
 	backPatience  = 20 * time.Second // of the asker, for the whole exchange
 	maxAsked4Back = 3                // peers that are asked
 )
@@ -111,6 +112,7 @@ func (n *Node) answerDialBack(s network.Stream) {
 		return
 	}
 	if !n.back.admit(key) {
+		n.metrics.refused(refusedBusy)
 		_ = s.ResetWithError(codeBusy)
 		return
 	}
@@ -135,7 +137,8 @@ func (n *Node) answerDialBack(s network.Stream) {
 func (n *Node) dialBack(ctx context.Context, s network.Stream, p *peerEntry) error {
 	ctx, cancel := context.WithTimeout(ctx, backPatience)
 	defer cancel()
-	_ = s.SetDeadline(time.Now().Add(backPatience)) // a closed stream shows itself below
+	// Whoever opens the stream asks at once; until then nobody else is served.
+	_ = s.SetDeadline(time.Now().Add(backQuestion)) // a closed stream shows itself below
 	k, b, err := newFrameReader(s, nil).next()
 	if err == nil && k != kindDialBack {
 		err = malformed("kind %d as a question", k)
@@ -143,9 +146,15 @@ func (n *Node) dialBack(ctx context.Context, s network.Stream, p *peerEntry) err
 	if err == nil {
 		_, err = decodeNothing(b)
 	}
+	if isLate(err) {
+		n.metrics.refused(refusedSlow)
+	} else if errors.Is(err, errMalformed) || errors.Is(err, errFrameTooLarge) {
+		n.metrics.refused(refusalOf(err))
+	}
 	if err != nil {
 		return err
 	}
+	_ = s.SetDeadline(time.Now().Add(backPatience))
 	ways := n.waysBack(p)
 	prober, err := n.newProber()
 	if err != nil {
