@@ -17,7 +17,8 @@ import (
 // no content of a Secret leaves but by the socket to whoever asks for it, nothing is changed but by a POST with a body
 // that is complete, and what reaches the node keeps the caps.
 func FuzzRequest(f *testing.F) {
-	key := "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+	held := newFakeNode(f).log()
+	key := held.Author.String()
 	for _, s := range []struct{ method, target, body string }{
 		{"GET", "/api/v1/status", ""},
 		{"GET", "/api/v1/resources?after=ConfigMap/default/c1&limit=2", ""},
@@ -26,7 +27,8 @@ func FuzzRequest(f *testing.F) {
 		{"GET", "/api/v1/trace/ConfigMap/default/app", ""},
 		{"GET", "/api/v1/content/Secret/default/token?secrets=true&zone=east", ""},
 		{"GET", "/api/v1/content/Secret/default/token", ""},
-		{"GET", "/api/v1/log/rows?author=" + key + "&log=" + strings.Repeat("0", 64) + "&from=1&to=4294967295", ""},
+		{"GET", "/api/v1/log/rows?author=" + key + "&log=" + held.Log.String() + "&from=1&to=4294967295", ""},
+		{"GET", "/api/v1/log/rows?author=" + key + "&log=" + held.Log.String() + "&from=4&secrets=false", ""},
 		{"GET", "/api/v1/log/lost/9?secrets=true", ""},
 		{"GET", "/api/v1/log/lost/9", ""},
 		{"GET", "/api/v1/doctor?groups=config&deep=true", ""},

@@ -111,6 +111,8 @@ func FuzzLayout(f *testing.F) {
 	f.Add("mesh", "ConfigMap/a/"+strings.Repeat("A", 253), "ConfigMap/a/"+strings.Repeat("A", 252)+"B")
 	f.Add("eu", "Namespace/_cluster", "ConfigMap/cluster/.hidden")
 	f.Add("eu", "ConfigMap/a/b.", "configMap/a/b.")
+	f.Add("eu", "Deployment.apps/default/web", "Deploymentapps/default/web")
+	f.Add("eu", "ConfigMap/a/b%", "ConfigMap/a/b%25")
 	f.Fuzz(func(t *testing.T, zone, first, second string) {
 		z, err := mesh.ParseZone(zone)
 		if err != nil {

@@ -29,17 +29,17 @@ func chosen(b []byte) *rand.Rand {
 	return rand.New(&choices{b, rand.NewPCG(1, 2)})
 }
 
-// maxChoices bounds a life: about four choices make an act.
-const maxChoices = 400
+// maxChoices bounds a life: about four choices make an act, and the fuzzer takes 10 s for a hang.
+const maxChoices = 160
 
 // FuzzChaos lives the life of TestChaos with all chances chosen by the input, so that a fuzzer can steer towards what
 // no seed leads to. Whatever happened: no replica fails, and once all is healed every promise holds.
 //
 //fuzz:slow
 func FuzzChaos(f *testing.F) {
-	f.Add(uint8(0), []byte(strings.Repeat("\x10\x00\x20\x40\x80", 30)))
-	f.Add(uint8(1), []byte(strings.Repeat("\x58\x01\xe8\x03\xc8\x00\xfa\x07\x30", 20)))
-	f.Add(uint8(5), []byte(strings.Repeat("\xc0\x02\xc2\x01\xe4\x00\xf0\x05\x00\x66\xa5\xff", 20)))
+	f.Add(uint8(0), []byte(strings.Repeat("\x10\x00\x20\x40\x80", 20)))
+	f.Add(uint8(1), []byte(strings.Repeat("\x58\x01\xe8\x03\xc8\x00\xfa\x07\x30", 15)))
+	f.Add(uint8(5), []byte(strings.Repeat("\xc0\x02\xc2\x01\xe4\x00\xf0\x05\x00\x66\xa5\xff", 10)))
 	f.Fuzz(func(t *testing.T, seed uint8, b []byte) {
 		if len(b) > maxChoices {
 			return
@@ -57,9 +57,9 @@ func FuzzChaos(f *testing.F) {
 //
 //fuzz:slow
 func FuzzTrial(f *testing.F) {
-	f.Add(uint8(0), []byte(strings.Repeat("\xf0\x00\x01\x20\x80", 30)))
-	f.Add(uint8(1), []byte(strings.Repeat("\xfa\x01\x02\xb8\x03\x60\x00\x90\x01", 20)))
-	f.Add(uint8(2), []byte(strings.Repeat("\xff\x02\x00\xaa\xd0\x01\x40\x70\x33\x05\xe8", 20)))
+	f.Add(uint8(0), []byte(strings.Repeat("\xf0\x00\x01\x20\x80", 20)))
+	f.Add(uint8(1), []byte(strings.Repeat("\xfa\x01\x02\xb8\x03\x60\x00\x90\x01", 15)))
+	f.Add(uint8(2), []byte(strings.Repeat("\xff\x02\x00\xaa\xd0\x01\x40\x70\x33\x05\xe8", 12)))
 	f.Fuzz(func(t *testing.T, seed uint8, b []byte) {
 		if len(b) > maxChoices {
 			return

@@ -60,7 +60,9 @@ func FuzzPayloads(f *testing.F) {
 // FuzzHeartbeat signs whatever a member may say of itself: what is accepted is the one encoding of what it means.
 func FuzzHeartbeat(f *testing.F) {
 	key := testKey(1)
-	f.Add(encodeHeartbeat(sampleBeat(), key)[5+keys.SignatureSize+keys.PublicSize:])
+	sound := encodeHeartbeat(sampleBeat(), key)[5+keys.SignatureSize+keys.PublicSize:]
+	f.Add(sound)
+	f.Add(bytes.Replace(sound, []byte("\x04west\x02"), []byte("\x04west\x07"), 1)) // a state that there isn't
 	f.Add([]byte{1, 'n', 4, 'e', 'a', 's', 't'})
 	f.Fuzz(func(t *testing.T, said []byte) {
 		if len(said) > maxBeat {

@@ -41,6 +41,9 @@ func FuzzJSON(f *testing.F) {
 		if len(form) > 6*len(b)+32 {
 			t.Fatalf("%d bytes became %d", len(b), len(form))
 		}
+		if was, is := tokens(b), tokens(form); was != is {
+			t.Fatalf("of the %d tokens of %q the canonical form %q has %d", was, b, form, is)
+		}
 		again, err := object.DecodeJSON(form)
 		if err != nil {
 			t.Fatalf("the canonical form %q is refused: %v", form, err)
@@ -62,6 +65,15 @@ func FuzzJSON(f *testing.F) {
 			t.Fatalf("%q by values is %q, %v", form, other, err)
 		}
 	})
+}
+
+// tokens counts those of a JSON text: nothing is dropped, a key that stands twice neither.
+func tokens(b []byte) (n int) {
+	for in := json.NewDecoder(bytes.NewReader(b)); ; n++ {
+		if _, err := in.Token(); err != nil {
+			return n
+		}
+	}
 }
 
 // FuzzYAML reads one YAML document, with a limit on what aliases may make of it, and as JSON what it says.

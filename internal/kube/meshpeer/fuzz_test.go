@@ -23,6 +23,7 @@ func FuzzObject(f *testing.F) {
 			"status":{"status":"Ready","updateTime":"2026-11-22T14:03:22Z","instance":{"zone":"west","start_time":"x","start_timestamp":7},"conditions":[{"type":"Ready","status":"True"}]}}`,
 		`{"metadata":{"name":7},"spec":{"identity":{"publicKey":7,"endpoints":{"a":1}},"admitted":"true","zone":[]},"status":[]}`,
 		`{"spec":{"identity":[],"zone":"../x"},"status":{"conditions":null,"more":1}}`,
+		`{"spec":{"identity":{"endpoints":["a:1"` + strings.Repeat(`,"a:1"`, maxEndpoints) + `]}}}`,
 		`{"metadata":null,"spec":{"identity":{"endpoints":["[::]:1","[fe80::1%25eth0]:1","10.1:1","x:0",":1","a..b:1"]}}}`,
 	} {
 		f.Add([]byte(s))
