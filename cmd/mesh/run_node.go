@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -187,7 +188,7 @@ func (r *running) buildNode() (err error) {
 	}
 	nc.Nodes = r.members.all()
 	nc.Key, nc.Store, nc.Cluster, nc.StrictPort = r.key, r.store, r.cluster, r.strictPort
-	nc.DiskLow = r.store.Low
+	nc.DiskLow, nc.FilesGone = r.store.Low, filesGone
 	if r.kube != nil {
 		nc.Decided = r.decided
 	}
@@ -198,6 +199,15 @@ func (r *running) buildNode() (err error) {
 	}
 	close(r.built)
 	return nil
+}
+
+// filesGone reports whether this process, or the machine, may open no more files. It tries.
+func filesGone() bool {
+	f, err := os.Open(os.DevNull)
+	if err == nil {
+		_ = f.Close() // nothing was written
+	}
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // build makes what is around the node. None of it does anything yet.

@@ -19,8 +19,12 @@ func openFiles() (Files, error) {
 		return Files{}, err
 	}
 	f := Files{Limit: uint64(limit.Cur), Open: -1}
-	if names, err := os.ReadDir("/proc/self/fd"); err == nil {
+	names, err := os.ReadDir("/proc/self/fd")
+	switch {
+	case err == nil:
 		f.Open = len(names) - 1 // but for the directory that was read
+	case errors.Is(err, syscall.EMFILE):
+		f.Open = int(limit.Cur)
 	}
 	return f, nil
 }

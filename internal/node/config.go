@@ -58,6 +58,8 @@ type Config struct {
 	// DiskLow reports that foreign operations must not be taken because the disk is nearly full. It is asked
 	// about once a second, from several goroutines. Nil: never.
 	DiskLow func() bool
+	// FilesGone reports that the process may open no more files. It is asked with each heartbeat. Nil: never.
+	FilesGone func() bool
 	// Decided is told every decision after it is on disk, by the goroutine that everything waits for: it must not
 	// block. Nil: nobody is told.
 	Decided func(replica.Decision)

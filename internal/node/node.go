@@ -58,13 +58,14 @@ type Node struct {
 
 	received, sent atomic.Uint64 // bytes on all links
 
-	ran      atomic.Bool
-	ready    atomic.Bool
-	stopping atomic.Bool
-	port     atomic.Int32
-	members  sync.Mutex           // one change of the members at a time
-	local    map[keys.Public]Peer // this node's own admissions; guarded by members
-	inForce  inForce
+	ran       atomic.Bool
+	ready     atomic.Bool
+	stopping  atomic.Bool
+	port      atomic.Int32
+	filesGone atomic.Bool          // as FilesGone answered last
+	members   sync.Mutex           // one change of the members at a time
+	local     map[keys.Public]Peer // this node's own admissions; guarded by members
+	inForce   inForce
 
 	spawning sync.Mutex
 	spawn    func(func(context.Context)) bool // set while Run runs: starts a goroutine that Run waits for
@@ -258,6 +259,25 @@ const (
 	// diskLowText is what people are told meanwhile.
 	diskLowText = "the disk is nearly full: operations of other zones are refused until there is room"
 )
+
+// filesGoneText is what people are told while nothing can be opened.
+const filesGoneText = "no more files may be opened: connections are refused, and what changes in files is not seen"
+
+// watchFiles tells once when the process may open no more files, and once when it may again.
+func (n *Node) watchFiles() {
+	if n.cfg.FilesGone == nil {
+		return
+	}
+	gone := n.cfg.FilesGone()
+	switch was := n.filesGone.Swap(gone); {
+	case gone && !was:
+		n.log.Error(filesGoneText)
+		n.tell(mesh.Notice{Kind: mesh.NoticeLog, Level: mesh.LevelBad, Reason: "FilesGone", Text: filesGoneText})
+	case was && !gone:
+		n.log.Info("files can be opened again")
+		n.tell(mesh.Notice{Kind: mesh.NoticeLog, Level: mesh.LevelInfo, Reason: "FilesGone", Text: "files can be opened again"})
+	}
+}
 
 type diskGauge struct {
 	mu  sync.Mutex

@@ -128,6 +128,7 @@ func (p *presence) run(ctx context.Context) error {
 		if !now.Before(next) {
 			p.beat()
 			p.n.watchLag()
+			p.n.watchFiles()
 			// A twentieth of jitter keeps nodes that started together from beating together.
 			d := p.n.cfg.HeartbeatInterval
 			next = now.Add(d - d/20 + rand.N(d/10+1))

@@ -134,6 +134,9 @@ func (n *Node) status(pic picture, peers []mesh.Peer) mesh.Status {
 	if n.diskLow() {
 		s.Findings = append(s.Findings, mesh.Finding{ID: "system.disk", Status: "fail", Text: diskLowText, Next: "mesh doctor"})
 	}
+	if n.filesGone.Load() {
+		s.Findings = append(s.Findings, mesh.Finding{ID: "system.files", Status: "fail", Text: filesGoneText, Next: "mesh doctor"})
+	}
 	s.Findings = append(s.Findings, pic.findings...)
 	s.Findings = append(s.Findings, clusterFindings(s.Cluster)...)
 	s.Findings = append(s.Findings, peerFindings(peers)...)
