@@ -137,7 +137,7 @@ func (n *Node) tellUnlinked(l *link, err error) {
 	_, at := describeAddr(l.s.Conn().RemoteMultiaddr())
 	level, cause := mesh.LevelInfo, ""
 	switch {
-	case errors.Is(err, errReplaced):
+	case errors.Is(err, errReplaced), refusedAsDuplicate(err):
 		level, cause = mesh.LevelDebug, "another connection to it is kept"
 	case errors.Is(err, errGoodbye):
 		cause = "it stops"

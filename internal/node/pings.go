@@ -25,6 +25,7 @@ type pings struct {
 	rtt  time.Duration         // of the last answer; 0: none yet
 	mean time.Duration         // round trip, smoothed as TCP does it (RFC 6298); 0: none yet
 	vary time.Duration         // mean deviation from it
+	slow time.Duration         // the slowest of late; each answer takes a fiftieth off it
 
 	past [probeMemory]time.Duration // round trips of the last ones, 0: lost
 	n    int                        // that had an outcome; the next one is kept at n % probeMemory
@@ -109,6 +110,7 @@ func (p *pings) answer(id uint64, now time.Time) (rtt time.Duration, ok bool) {
 		p.ended(rtt)
 	}
 	p.rtt = rtt
+	p.slow = max(rtt, p.slow-p.slow/50)
 	if p.mean == 0 {
 		p.mean, p.vary = rtt, rtt/2
 	} else {
@@ -126,12 +128,18 @@ func (p *pings) roundTrip() time.Duration {
 }
 
 // patience is how long an answer is waited for on a link that is probed every interval: three quarters of an interval where
-// answers come quickly, more where they take long or come unevenly, and two intervals as long as nothing is known.
-func (p *pings) patience(every time.Duration) time.Duration {
+// answers come quickly, more where they take long or come unevenly, and two intervals as long as nothing is known. stream is
+// whether nothing but the stream tells of the peer: then what is lost twice in a row is waited for too, since a
+// transport waits for about that long before it sends again, and then twice as long.
+func (p *pings) patience(every time.Duration, stream bool) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.mean == 0 {
 		return 2 * every
 	}
-	return min(max(p.mean+4*p.vary, every*3/4), slowestAnswer*every)
+	d := max(p.mean+4*p.vary, p.slow+p.slow/4)
+	if stream {
+		d += d / 2
+	}
+	return min(max(d, every*3/4), slowestAnswer*every)
 }

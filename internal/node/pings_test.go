@@ -55,7 +55,7 @@ func TestProbePatience(t *testing.T) {
 				t.Errorf("%s: answer after %s: %s, %v", tt.name, rtt, got, ok)
 			}
 		}
-		if got := p.patience(every); got < tt.from || got > tt.to {
+		if got := p.patience(every, false); got < tt.from || got > tt.to {
 			t.Errorf("%s: patience %s, want %s to %s", tt.name, got, tt.from, tt.to)
 		}
 	}

@@ -210,6 +210,7 @@ func (n *Node) startLink(p *peerEntry, s network.Stream, h hello, ours bool) {
 	if !s.Conn().As(&l.quic) {
 		l.quic = nil
 	}
+	l.vigil.stream = l.quic == nil
 	n.book.linked(p.key, h.Instance.Zone)
 	for _, o := range p.install(l, n.self) {
 		if o == l {
@@ -238,6 +239,9 @@ func (n *Node) runLink(ctx context.Context, p *peerEntry, l *link) {
 	if !refusedAsDuplicate(err) { // the link that is kept may be about to begin on this very connection
 		p.closeUnused(l.s.Conn(), l.code(err))
 	}
+	if errors.Is(err, errSilent) {
+		n.closeAsOld(p, l)
+	}
 	level := slog.LevelDebug
 	if !isClosed(err) {
 		level = slog.LevelWarn
@@ -247,11 +251,24 @@ func (n *Node) runLink(ctx context.Context, p *peerEntry, l *link) {
 	n.log.Log(ctx, level, "link ended", "peer", p.key, "zone", string(l.hello.Instance.Zone), "err", err)
 }
 
+// closeAsOld closes what else is open to a peer that fell silent and was opened before that: it is no better, and the next
+// dial would wait for an answer on it.
+func (n *Node) closeAsOld(p *peerEntry, silent *link) {
+	before := time.Now().Add(-deadProbes * n.cfg.ProbeInterval)
+	for _, c := range n.host.Network().ConnsToPeer(p.id) {
+		if c.Stat().Opened.Before(before) {
+			p.closeUnused(c, silent.code(errSilent))
+		}
+	}
+}
+
 // refusedAsDuplicate reports whether the other side ended a link because it keeps another one. It closes the connection
 // if it doesn't use it.
 func refusedAsDuplicate(err error) bool {
 	var reset *network.StreamError
-	return errors.As(err, &reset) && reset.Remote && reset.ErrorCode == codeDuplicate
+	var closed *network.ConnError
+	return errors.As(err, &reset) && reset.Remote && reset.ErrorCode == codeDuplicate ||
+		errors.As(err, &closed) && closed.Remote && closed.ErrorCode == network.ConnErrorCode(codeDuplicate)
 }
 
 // sayGoodbye tells the peers that we stop, and waits until they have read it or time is up.

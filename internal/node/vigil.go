@@ -18,6 +18,7 @@ const (
 type vigil struct {
 	every    time.Duration // a probe interval
 	pings    *pings
+	stream   bool      // nothing but the stream tells of the peer: it is TCP
 	seen     uint64    // signs of life, when looked at last
 	busy     int       // looks in a row that found new ones
 	said     uint64    // bytes written, when looked at last
@@ -54,7 +55,7 @@ func (v *vigil) listen(now time.Time, signs uint64, reading bool) bool {
 // decide says what is due. written is the bytes that we wrote.
 func (v *vigil) decide(now time.Time, written uint64) outlook {
 	o := outlook{at: now}
-	patience := v.pings.patience(v.every)
+	patience := v.pings.patience(v.every, v.stream)
 	over := func(since time.Time, d time.Duration) bool { return now.Sub(since) >= d-v.every/slack }
 	if over(v.heard, max(deadProbes*v.every, deadAnswers*patience)) {
 		o.dead = true
