@@ -2,6 +2,7 @@ package replica_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -24,14 +25,17 @@ func fuzzObject(n byte) mesh.ObjectKey { return meshtest.Object(fmt.Sprintf("o%d
 type forger struct {
 	*author
 	live    map[mesh.ObjectKey]event.Entry
-	history []author // where the log stood before each operation, to fork from
+	stated  map[mesh.ObjectKey]bool               // ever
+	leftOut map[mesh.Hash]map[mesh.ObjectKey]bool // by the end of a run: what was stated and doesn't stand in it
+	history []author                              // where the log stood before each operation, to fork from
 }
 
 // forgers are three members, one of them in two incarnations, and a key that nobody admitted.
 func forgers() []*forger {
 	var out []*forger
 	for _, a := range []*author{newAuthor(2, "east", 1000), newAuthor(2, "east", 900_000), newAuthor(3, "west", 1000), newAuthor(4, "north", 1000), newAuthor(9, "east", 2000)} {
-		out = append(out, &forger{author: a, live: map[mesh.ObjectKey]event.Entry{}})
+		out = append(out, &forger{author: a, live: map[mesh.ObjectKey]event.Entry{}, stated: map[mesh.ObjectKey]bool{},
+			leftOut: map[mesh.Hash]map[mesh.ObjectKey]bool{}})
 	}
 	return out
 }
@@ -48,8 +52,11 @@ func (f *forger) snapshot(t testing.TB, sound bool) []replica.Arrived {
 	digest := event.NewDigest()
 	out := []replica.Arrived{f.write(t, &event.Event{Kind: event.KindSnapshotBegin, SnapshotBegin: &event.SnapshotBegin{}})}
 	var entries []event.Entry
+	gone := map[mesh.ObjectKey]bool{}
 	for n := range byte(fuzzObjects) {
-		if e, ok := f.live[fuzzObject(n)]; ok {
+		if e, ok := f.live[fuzzObject(n)]; !ok {
+			gone[fuzzObject(n)] = f.stated[fuzzObject(n)]
+		} else {
 			entries = append(entries, e)
 			if err := digest.Add(e); err != nil {
 				t.Fatal(err)
@@ -63,7 +70,11 @@ func (f *forger) snapshot(t testing.TB, sound bool) []replica.Arrived {
 	if !sound {
 		sum[0] ^= 1
 	}
-	return append(out, f.write(t, &event.Event{Kind: event.KindSnapshotEnd, SnapshotEnd: &event.SnapshotEnd{Count: count, Digest: sum}}))
+	end := f.write(t, &event.Event{Kind: event.KindSnapshotEnd, SnapshotEnd: &event.SnapshotEnd{Count: count, Digest: sum}})
+	if sound {
+		f.leftOut[end.Op.ID] = gone
+	}
+	return append(out, end)
 }
 
 // forge makes the operations of which two bytes speak.
@@ -76,6 +87,7 @@ func (f *forger) forge(t testing.TB, what, arg byte) []replica.Arrived {
 	switch what % 12 {
 	case 0, 1, 2, 3:
 		payload := fmt.Appendf(nil, `{"v":%d}`, arg)
+		f.stated[k] = true
 		f.live[k] = event.Entry{Kind: event.EntryLive, Object: k, Payload: payload, Version: v, Epoch: epoch, Birth: birth}
 		return []replica.Arrived{f.write(t, &event.Event{Kind: event.KindUpdate, Update: &event.Update{Object: k, Payload: payload, Version: v, Epoch: epoch, Birth: birth}})}
 	case 4, 5:
@@ -116,13 +128,13 @@ type half struct {
 	witness event.Witness
 	stands  map[mesh.ObjectKey]replica.ReplicaSeen
 
-	deleted map[mesh.ObjectKey]bool // by an operation that was handed over
-	runs    map[mesh.Zone]bool      // a snapshot of the zone was handed over: it may leave out what was deleted before
+	deleted map[mesh.ObjectKey]bool               // by an operation that was handed over, or left out by a run
+	leftOut map[mesh.Hash]map[mesh.ObjectKey]bool // see forger
 }
 
-func newHalf(t *testing.T) *half {
+func newHalf(t *testing.T, leftOut map[mesh.Hash]map[mesh.ObjectKey]bool) *half {
 	h := &half{t: t, now: meshtest.Epoch, store: oplog.NewMemory(), stands: map[mesh.ObjectKey]replica.ReplicaSeen{},
-		deleted: map[mesh.ObjectKey]bool{}, runs: map[mesh.Zone]bool{}}
+		deleted: map[mesh.ObjectKey]bool{}, leftOut: leftOut}
 	h.cfg = replica.Config{Network: meshtest.Network, Zone: "here", Key: keyOf(1), BrakeMin: 1000}
 	for i, z := range []mesh.Zone{"east", "west", "north"} {
 		h.cfg.Members = append(h.cfg.Members, replica.Member{Key: keyOf(byte(2 + i)).Public(), Zone: z})
@@ -198,7 +210,7 @@ func (h *half) carryOut(w replica.Write) {
 	case replica.PutReplica:
 		h.stands[w.Object] = replica.ReplicaSeen{Object: w.Object, Zone: w.Zone, Content: w.Content}
 	case replica.RemoveReplica:
-		if !h.deleted[w.Object] && !h.runs[w.Zone] {
+		if !h.deleted[w.Object] {
 			h.t.Fatalf("%+v, and nobody deleted it", w)
 		}
 		delete(h.stands, w.Object)
@@ -210,12 +222,11 @@ func (h *half) carryOut(w replica.Write) {
 
 func (h *half) arrive(a replica.Arrived) {
 	h.t.Helper()
-	switch {
-	case a.Event == nil:
-	case a.Event.Delete != nil:
+	if a.Event != nil && a.Event.Delete != nil {
 		h.deleted[a.Event.Delete.Object] = true
-	case a.Event.SnapshotEnd != nil:
-		h.runs[a.Event.Instance.Zone] = true
+	}
+	for k, gone := range h.leftOut[a.Op.ID] {
+		h.deleted[k] = h.deleted[k] || gone
 	}
 	h.do(a)
 }
@@ -245,8 +256,8 @@ func (h *half) tells() string {
 	}
 	for _, k := range sortedObjects() {
 		// One that nobody claims any more is remembered by who had a replica of it.
-		if res, _ := h.r.Resource(k); len(res.Claims) > 0 {
-			fmt.Fprintf(&b, "%s: %s %q epoch %d content %.8s claims %v\n", k, res.State, res.Owner, res.Epoch, res.Content, res.Claims)
+		if res, _ := h.r.Resource(k); res.Owner != "" {
+			fmt.Fprintf(&b, "%s: %q epoch %d content %.8s claims %v\n", k, res.Owner, res.Epoch, res.Content, res.Claims)
 		}
 	}
 	return b.String()
@@ -317,7 +328,11 @@ func FuzzReplica(f *testing.F) {
 			pool = append(pool, all[int(script[1])%len(all)].forge(t, script[0], script[2])...)
 		}
 
-		a, b := newHalf(t), newHalf(t)
+		leftOut := map[mesh.Hash]map[mesh.ObjectKey]bool{}
+		for _, f := range all {
+			maps.Copy(leftOut, f.leftOut)
+		}
+		a, b := newHalf(t, leftOut), newHalf(t, leftOut)
 		for _, in := range pool {
 			a.arrive(in)
 		}
@@ -373,11 +388,27 @@ func FuzzReplica(f *testing.F) {
 		case a.tells() != b.tells():
 			t.Fatalf("in one order\n%s\nin the other\n%s", a.tells(), b.tells())
 		}
+		a.shows()
+		b.shows()
 		before := b.tells()
 		if b.start(); b.tells() != before {
 			t.Fatalf("before it was started again\n%s\nafterwards\n%s", before, b.tells())
 		}
 	})
+}
+
+// shows checks that the cluster holds what the claims say: of each object the owner's content, and nothing of one that is
+// deleted. What was released stays, unmanaged.
+func (h *half) shows() {
+	h.t.Helper()
+	for _, k := range sortedObjects() {
+		res, _ := h.r.Resource(k)
+		seen, stands := h.stands[k]
+		live := res.Content != ""
+		if live && (!stands || seen.Content.String() != res.Content) || stands && !live && res.State != "Unmanaged" {
+			h.t.Fatalf("%+v, and in the cluster %v %+v", res, stands, seen)
+		}
+	}
 }
 
 // frozen lists the logs that are frozen, and how far they go.

@@ -38,6 +38,12 @@ func FuzzRead(f *testing.F) {
 		}
 		f.Add(sign(body).Raw, body)
 	}
+	elsewhere := event.Event{Instance: mesh.Instance{Zone: "z", Incarnation: 7}, Kind: event.KindRemove, Remove: &event.Remove{Key: other}}
+	body, err := event.Encode(&elsewhere)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte{}, body) // signed into a log that isn't that of its instance
 	f.Fuzz(func(t *testing.T, header, body []byte) {
 		if len(body) > operation.MaxBody {
 			return
