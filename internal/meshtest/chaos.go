@@ -21,6 +21,11 @@ type Chaos struct {
 
 	Paranoid bool // check the logs after every act, to find the one that broke them
 
+	// Liar is a zone that now and then doesn't sign what it says, and signs what follows; nil: all are honest. Its own
+	// objects are its own affair then.
+	Liar *Node
+	Lies int // how often it did
+
 	After func() // called after every act, for whoever hunts a failing seed
 
 	truth    map[mesh.ObjectKey]*truth
@@ -115,6 +120,9 @@ func (c *Chaos) act() {
 		c.remove(x)
 	case n < 50:
 		y := c.node()
+		if c.Check(x, 1+c.Rand.IntN(5)) {
+			c.note("checked some of %s", x.Name)
+		}
 		if x != y {
 			c.note("sync %s->%s", x.Name, y.Name)
 			c.Sync(x, y)
@@ -141,6 +149,9 @@ func (c *Chaos) act() {
 	case n < 79:
 		c.note("kill %s", x.Name)
 		c.Stop(x)
+		if x == c.Liar {
+			c.lie()
+		}
 	case n < 87:
 		if x.Replica == nil {
 			c.note("start %s", x.Name)
@@ -161,6 +172,35 @@ func (c *Chaos) act() {
 		c.note("backup %s", x.Name)
 		c.backups[x], c.disks[x] = x.Store.Clone(), x.Cluster.Disk.Clone()
 	}
+}
+
+// lie has the liar say something that nobody hears yet, not sign it, and go on.
+func (c *Chaos) lie() {
+	x := c.Liar
+	for _, y := range c.Nodes {
+		if y != x {
+			c.Cut(x, y, true)
+		}
+	}
+	say := func() {
+		c.Start(x)
+		c.Advance(31 * time.Second) // until it signs
+		c.edit(x)
+		for c.Deliver(x) {
+		}
+		c.Stop(x)
+	}
+	say()
+	done, err := c.Falsify(x)
+	if err != nil {
+		c.note("no lie: %v", err)
+	}
+	if done {
+		c.note("%s lies", x.Name)
+		c.Lies++
+	}
+	say()
+	c.Start(x)
 }
 
 func (c *Chaos) edit(x *Node) {
@@ -315,12 +355,12 @@ func (c *Chaos) check() error {
 // checkOwned checks an object that only one zone's user ever touched.
 func (c *Chaos) checkOwned(k mesh.ObjectKey, t *truth) error {
 	z := t.zone
-	if z == nil || !t.ever {
+	if z == nil || !t.ever || z == c.Liar {
 		return nil
 	}
 	mine, stands := z.Cluster.Local[k]
 	for _, y := range c.Nodes {
-		if y == z {
+		if y == z || y == c.Liar {
 			continue
 		}
 		rep, there := y.Cluster.Replicas[k]
@@ -353,6 +393,9 @@ func (c *Chaos) stray(y *Node, k mesh.ObjectKey) bool {
 // checkAgreement checks that every zone sees the same winner of each object, and that its cluster shows it.
 func (c *Chaos) checkAgreement() error {
 	for _, k := range c.keys() {
+		if c.Liar != nil && (c.truth[k] == nil || c.truth[k].zone == nil || c.truth[k].zone == c.Liar) {
+			continue // it may have a say there
+		}
 		var want mesh.Resource
 		for i, x := range c.Nodes {
 			got, ok := x.Replica.Resource(k)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	. "dcp.hiro.io/mesh/internal/meshtest"
+	"dcp.hiro.io/mesh/internal/replica"
 )
 
 var (
@@ -39,6 +40,45 @@ func TestChaos(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A member that leaves signatures out harms nobody's objects but its own, whatever else goes wrong, and every node finds
+// out what it was given. A failing seed prints the command that runs it again.
+func TestChaosLiar(t *testing.T) {
+	t.Parallel()
+	lies, found, seeds := 0, 0, *seedsFlag/20
+	for seed := uint64(1); seed <= seeds; seed++ {
+		if *seedFlag != 0 {
+			seed = *seedFlag
+			seeds = seed
+		}
+		c := NewChaos(seed)
+		c.Liar = c.Nodes[0]
+		err := c.Run(chaosSteps)
+		if *seedFlag != 0 {
+			t.Log(strings.Join(c.Trace, "\n"))
+		}
+		if err != nil {
+			t.Errorf("seed %d: %v\n\trun it again: go test ./internal/meshtest -run TestChaosLiar -seed %d -v", seed, err, seed)
+		}
+		lies += c.Lies
+		for _, x := range c.Nodes {
+			if n := len(x.Replica.Unchecked()); n > 0 {
+				t.Errorf("seed %d: %s has %d stretches unchecked", seed, x.Name, n)
+			}
+			for _, d := range x.Reports {
+				if d.Reason == replica.FalseSignature {
+					found++
+					if d.Log.Author != c.Liar.Key.Public() {
+						t.Errorf("seed %d: %s blames %s", seed, x.Name, d.Zone)
+					}
+				}
+			}
+		}
+	}
+	if seeds >= 10 && *seedFlag == 0 && (lies < int(seeds)/4 || found == 0) {
+		t.Errorf("%d lies, %d found in %d lives: that proves nothing", lies, found, seeds)
 	}
 }
 

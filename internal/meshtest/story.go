@@ -37,6 +37,8 @@ import (
 //	expel a b                   a proposes to remove the key of b;  trust a: who belongs to the mesh as a sees it
 //	rekey b                     b (down) gets a new key, to which its old one hands the zone over
 //	future a                    a (down) signs something that no present version can read
+//	falsify a                   a (down) never signed its newest operation, though it will sign what follows
+//	check a                     a verifies signatures that it took in on the word of a later one
 //	bare a->b                   the header of a's newest operation without its body
 //	show [a..]  logs a  findings a  lost a  held a  waits a  acks a
 //

@@ -75,6 +75,12 @@ func (s *story) doNode(x *Node, name string, args []string) error {
 		return s.accept(x, mesh.Zone(args[0]))
 	case "future 0":
 		return s.future(x)
+	case "falsify 0":
+		if done, err := s.w.Falsify(x); err != nil || !done {
+			return cmp.Or(err, errUsage)
+		}
+	case "check 0":
+		s.w.Check(x, 1<<30)
 	default:
 		return errUsage
 	}
@@ -215,9 +221,7 @@ func (s *story) send(args []string) error {
 	if x.Replica != nil {
 		s.w.Do(y, replica.Haves{From: x.Key.Public(), Logs: x.Replica.Haves()})
 	}
-	for _, row := range s.w.rows(x, oplog.Send{Log: log, From: from, To: to + 1}) {
-		in := decode(row)
-		in.From = x.Key.Public()
+	for _, in := range s.w.arrivals(y, s.w.rows(x, oplog.Send{Log: log, From: from, To: to + 1}), x) {
 		s.w.Do(y, in)
 	}
 	return nil
@@ -244,8 +248,9 @@ func (s *story) bare(x, y *Node) error {
 		return err
 	}
 	for _, row := range s.w.rows(x, oplog.Send{Log: l.Key, From: l.Next - 1, To: l.Next}) {
-		in := decode(row)
-		in.Op.Body, in.Event, in.From = nil, nil, x.Key.Public()
+		in, op := s.w.know(row).in, *s.w.know(row).in.Op
+		op.Body = nil
+		in.Op, in.Event, in.From = &op, nil, x.Key.Public()
 		s.w.Do(y, in)
 	}
 	return nil

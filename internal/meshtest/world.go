@@ -7,10 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
-	"dcp.hiro.io/mesh/internal/operation"
 	"dcp.hiro.io/mesh/internal/oplog"
 	"dcp.hiro.io/mesh/internal/replica"
 )
@@ -51,13 +49,13 @@ type World struct {
 	Lossy bool // live operations are lost, repeated and reordered; sync rounds are not
 
 	cut     map[[2]int]bool
-	decoded map[mesh.Hash]replica.Arrived
+	known   map[mesh.Hash]known
 	Err     error // the first thing that must never happen
 }
 
 // NewWorld makes n zones that admit each other. tune may change each configuration.
 func NewWorld(seed uint64, n int, tune func(*replica.Config)) *World {
-	w := &World{Now: Epoch, Rand: rand.New(rand.NewPCG(seed, 0x6d657368)), cut: make(map[[2]int]bool), decoded: make(map[mesh.Hash]replica.Arrived)}
+	w := &World{Now: Epoch, Rand: rand.New(rand.NewPCG(seed, 0x6d657368)), cut: make(map[[2]int]bool), known: make(map[mesh.Hash]known)}
 	for i := range n {
 		var s [keys.SeedSize]byte
 		s[0], s[1], s[2] = byte(i+1), byte(i>>8), 0x5a
@@ -158,7 +156,11 @@ func (w *World) Do(x *Node, in ...replica.Input) {
 }
 
 func (w *World) publish(x *Node, p replica.Published) {
-	in := w.decode(p.Row, x.Key.Public())
+	k := w.know(p.Row)
+	if !k.holds {
+		return // whatever comes alone is verified by itself
+	}
+	k.in.From = x.Key.Public()
 	for _, y := range w.Nodes {
 		if y == x || !w.Linked(x, y) || !x.Admits(y) || !y.Admits(x) {
 			continue
@@ -173,43 +175,17 @@ func (w *World) publish(x *Node, p replica.Published) {
 			}
 		}
 		for range copies {
-			y.inbox = append(y.inbox, message{x, in})
+			y.inbox = append(y.inbox, message{x, k.in})
 		}
 	}
 }
 
-// decode does once what every receiver would do: the bytes are the same for all of them.
-func (w *World) decode(row oplog.Row, from keys.Public) replica.Arrived {
-	if row.ID.IsZero() {
-		row.ID = mesh.Sum(row.Header)
-	}
-	in, ok := w.decoded[row.ID]
-	if !ok {
-		in = decode(row)
-		w.decoded[row.ID] = in
-	}
-	in.From = from
-	return in
-}
-
-func decode(row oplog.Row) replica.Arrived {
-	op, err := operation.Decode(row.Header)
-	if err == nil {
-		err = op.SetBody(row.Body)
-	}
-	if err == nil {
-		err = op.Verify()
-	}
-	if err != nil {
-		panic(err) // the simulation only carries what a node wrote
-	}
-	ev, _ := event.Decode(row.Body)
-	return replica.Arrived{Op: op, Event: ev}
-}
-
 func (w *World) trust(t oplog.TrustOp, from *Node) replica.ArrivedTrust {
-	in := w.decode(oplog.Row{Header: t.Header, Body: t.Body}, from.Key.Public())
-	return replica.ArrivedTrust{Op: in.Op, Event: in.Event, From: in.From}
+	k := w.know(oplog.Row{Header: t.Header, Body: t.Body})
+	if !k.holds {
+		w.fail("%s passes a statement on that nobody signed", from.Name)
+	}
+	return replica.ArrivedTrust{Op: k.in.Op, Event: k.in.Event, From: from.Key.Public()}
 }
 
 // Admits reports whether a node is up and takes another one for a member.
@@ -275,8 +251,8 @@ func (w *World) Sync(x, y *Node) {
 		return
 	}
 	for _, s := range sends {
-		for _, row := range w.rows(x, s) {
-			w.Do(y, w.decode(row, x.Key.Public()))
+		for _, in := range w.arrivals(y, w.rows(x, s), x) {
+			w.Do(y, in)
 			if y.Replica == nil {
 				return
 			}
@@ -410,6 +386,8 @@ func (w *World) Settle() {
 				}
 			}
 		}
+		w.CheckAll()
+		w.Drain()
 		if w.Err != nil {
 			return
 		}

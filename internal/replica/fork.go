@@ -62,7 +62,11 @@ func (r *Replica) endAt(l *oplog.Log, common uint32) {
 		r.rewind(l)
 	}
 	if l.Key.Author == r.self && l.Instance.Incarnation == r.meta.Incarnation {
-		r.newIncarnation("another instance signed with our key")
+		why := "another instance signed with our key"
+		if l.False {
+			why = "an operation of our log was never signed"
+		}
+		r.newIncarnation(why)
 		r.catchUp() // our objects are stated anew where the log that stands says something else
 	}
 }

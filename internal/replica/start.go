@@ -121,6 +121,9 @@ func (r *Replica) haves(in Haves) {
 			continue
 		}
 		r.start.known[h.Key] = max(r.start.known[h.Key], h.Next)
+		if l != nil && h.Frozen && !l.Frozen {
+			r.doubted(l, h.Next)
+		}
 		if l == nil || h.Next > l.Next {
 			r.request(in.From)
 		}

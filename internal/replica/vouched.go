@@ -100,3 +100,15 @@ func (r *Replica) falseSignature(l *oplog.Log, seq uint32) {
 	l.False = l.False || !l.Frozen
 	r.endAt(l, seq)
 }
+
+// doubted looks at an operation of our own log before which the log has ended for a peer. If we never signed it, which
+// a broken disk or program may bring about, we know as well as they do, and go on in a new log.
+func (r *Replica) doubted(l *oplog.Log, seq uint32) {
+	row := r.heldRow(l, seq)
+	if row.Header == nil {
+		return // pruned, or not ours to tell
+	}
+	if op, _ := r.decodeRow(row); op != nil && op.Verify() != nil {
+		r.falseSignature(l, seq)
+	}
+}
