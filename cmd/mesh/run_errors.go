@@ -47,6 +47,7 @@ func diskFull(path string, err error) error {
 func runError(r *running, err error) error {
 	var known *cliError
 	var taken *lease.LostError
+	var damaged *store.DamagedError
 	switch {
 	case err == nil:
 		return nil
@@ -63,6 +64,8 @@ func runError(r *running, err error) error {
 			Next: []string{"mesh run, to stand by"}, Err: err}
 	case errors.Is(err, store.ErrDiskFull):
 		return diskFull(r.store.Path(), err)
+	case errors.As(err, &damaged):
+		return storeOpenError(r.store.Path(), err)
 	}
 	r.log.Error("the node stopped", "err", err)
 	return &cliError{Code: "MESH-1404", What: "the node cannot go on", Cause: err.Error(),

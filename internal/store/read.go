@@ -9,7 +9,8 @@ import (
 	"dcp.hiro.io/mesh/internal/oplog"
 )
 
-// Payload returns the content of a live claim; nil and no error if there is none.
+// Payload returns the content of a live claim; nil and no error if there is none. What is returned has the hash that the
+// claim names: a page that changed on the disk must not reach a cluster, nor a snapshot that signs it.
 func (s *Store) Payload(ref mesh.ClaimRef) ([]byte, error) {
 	var k writer
 	k.claimKey(ref)
@@ -18,7 +19,20 @@ func (s *Store) Payload(ref mesh.ClaimRef) ([]byte, error) {
 	}
 	var payload []byte
 	err := s.view(func(tx *bbolt.Tx) error {
-		payload = clone(tx.Bucket(bucketPayloads).Get(k.b))
+		held := tx.Bucket(bucketPayloads).Get(k.b)
+		v := tx.Bucket(bucketClaims).Get(k.b)
+		if v == nil {
+			payload = clone(held)
+			return nil
+		}
+		c, err := newClaimDecoder(s.lognos).decode(k.b, v)
+		if err != nil {
+			return err
+		}
+		if held != nil && c.Kind == mesh.Live && (len(held) != int(c.Size) || mesh.Sum(held) != c.Content) {
+			return fmt.Errorf("payload of the claim of %s on %s is not what was written: %w", ref.Zone, ref.Object, errCorrupt)
+		}
+		payload = clone(held)
 		return nil
 	})
 	if err != nil {
