@@ -53,15 +53,17 @@ func TestRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	w = fileWorld(t, nil)
 	_, port, _ := net.SplitHostPort(taken.Addr().String())
-	w.vars["MESH_HTTP_BIND_PORT"] = port
-	ran(w.testEnv, "mesh run --zone east --strict-port")
+	for _, which := range []string{"MESH_HTTP_BIND_PORT", "MESH_BIND_PORT"} {
+		w = fileWorld(t, nil)
+		w.vars[which] = port
+		ran(w.testEnv, "mesh run --zone east --strict-port")
+	}
 	w = fileWorld(t, nil)
 	ran(w.testEnv, "mesh run --zone east --incluster")
 
 	text := told.String()
-	for _, hide := range [][2]string{{`(report is in |send the report: )\S+`, "${1}REPORT"}, {`127\.0\.0\.1:` + port, "127.0.0.1:PORT"}} {
+	for _, hide := range [][2]string{{`(report is in |send the report: )\S+`, "${1}REPORT"}, {`(127\.0\.0\.1:|on port )` + port, "${1}PORT"}} {
 		text = regexp.MustCompile(hide[0]).ReplaceAllString(text, hide[1])
 	}
 	golden(t, "refusals", text)

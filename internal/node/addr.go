@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -103,13 +104,18 @@ func onlyLoopback(ips []string) bool {
 	})
 }
 
-// listenAddrs lists the multiaddrs to listen on: QUIC and TCP for each IP; none means both families.
-func listenAddrs(ips []string, port int) []string {
+// listenIPs lists the addresses to listen on; none means both families.
+func listenIPs(ips []string) []string {
 	if len(ips) == 0 {
-		ips = []string{"0.0.0.0", "::"}
+		return []string{"0.0.0.0", "::"}
 	}
+	return ips
+}
+
+// listenAddrs lists the multiaddrs to listen on: QUIC and TCP for each IP.
+func listenAddrs(ips []string, port int) []string {
 	var out []string
-	for _, ip := range ips {
+	for _, ip := range listenIPs(ips) {
 		family := "ip4"
 		if strings.Contains(ip, ":") {
 			family = "ip6"
@@ -117,6 +123,29 @@ func listenAddrs(ips []string, port int) []string {
 		out = append(out, fmt.Sprintf("/%s/%s/udp/%d/quic-v1", family, ip, port), fmt.Sprintf("/%s/%s/tcp/%d", family, ip, port))
 	}
 	return out
+}
+
+// inUse returns the error of a port that others have, on one of these addresses. libp2p would log one line for each of
+// its own before it says so, and whatever else is wrong it finds itself.
+func inUse(ips []string, port int) error {
+	for _, ip := range listenIPs(ips) {
+		family, at := "4", net.JoinHostPort(ip, strconv.Itoa(port))
+		if strings.Contains(ip, ":") {
+			family = "6"
+		}
+		l, err := net.Listen("tcp"+family, at)
+		if err == nil {
+			l.Close()
+			var u net.PacketConn
+			if u, err = net.ListenPacket("udp"+family, at); err == nil {
+				u.Close()
+			}
+		}
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return err
+		}
+	}
+	return nil
 }
 
 // freePort finds a port that is free for UDP and TCP on an address. Somebody else may take it before we do,

@@ -48,7 +48,10 @@ func listen(h host.Host, cfg *Config, moved func(got int, err error)) error {
 				return fmt.Errorf("listen: %w", err)
 			}
 		}
-		err := bind(h, listenAddrs(cfg.BindAddresses, port))
+		err := inUse(cfg.BindAddresses, port)
+		if err == nil {
+			err = bind(h, listenAddrs(cfg.BindAddresses, port))
+		}
 		if err == nil {
 			if chosen && i > 0 {
 				moved(port, first)
