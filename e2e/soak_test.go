@@ -49,15 +49,15 @@ func TestSoak(t *testing.T) {
 		s.cycle()
 	}
 	took := time.Since(began)
+	if rising := s.record.table(os.Stdout); len(rising) > 0 {
+		t.Errorf("not flat:\n%s", strings.Join(rising, "\n"))
+	}
 	for _, z := range s.all {
 		z.verify()
 		s.stop(z)
 		z.verify()
 	}
-	fmt.Printf("soak: %d cycles in %s, %.0f%% of a core\n", s.cycles, took.Round(time.Second), 100*(s.spent.Seconds()/took.Seconds()))
-	if rising := s.record.table(os.Stdout); len(rising) > 0 {
-		t.Errorf("not flat:\n%s", strings.Join(rising, "\n"))
-	}
+	fmt.Printf("soak: %d cycles in %s; the nodes took %.0f%% of a core\n", s.cycles, took.Round(time.Second), 100*(s.spent.Seconds()/took.Seconds()))
 }
 
 func newSoak(t *testing.T) *soak {
