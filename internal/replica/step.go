@@ -78,8 +78,12 @@ func (r *Replica) begin(now time.Time) {
 }
 
 func (r *Replica) handle(in Input) {
-	if _, more := in.(ArrivedTrust); !more {
-		r.followTrust() // once for all that came together
+	switch in := in.(type) {
+	case ArrivedTrust, ArrivedRun: // once for all that came together
+	case Arrived:
+		r.followBefore(in)
+	default:
+		r.followTrust()
 	}
 	switch in := in.(type) {
 	case Local:
@@ -103,7 +107,7 @@ func (r *Replica) handle(in Input) {
 		r.arrived(in)
 	case ArrivedRun:
 		for _, one := range in {
-			r.followTrust() // a statement may be among them
+			r.followBefore(one) // a statement may be among them
 			r.arrived(one)
 		}
 	case ArrivedTrust:

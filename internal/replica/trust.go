@@ -20,6 +20,7 @@ type trustState struct {
 	view    *trust.View                 // in force
 	ops     map[mesh.Hash]oplog.TrustOp // of all statements that the set holds or sets aside
 	changed bool                        // something was added since the view was made
+	urgent  bool                        // something else than admissions was
 	stated  *trust.View                 // for which this node has stated what it admits and binds by itself
 }
 
@@ -72,6 +73,7 @@ func (r *Replica) keepTrust(op oplog.TrustOp) Reason {
 	}
 	r.trust.ops[op.ID] = op
 	r.trust.changed = true
+	r.trust.urgent = r.trust.urgent || st.Event.Admit == nil
 	if outcome == trust.Waiting {
 		return RefusedNotAdmitted
 	}
@@ -106,9 +108,18 @@ func (r *Replica) followTrust() {
 	}
 }
 
+// followBefore follows the statements that came in, as far as what comes next is judged by them. An admission by a
+// member is not judged by the admissions before it: a thousand of them that come together are followed once, where
+// each of them costs a pass over all members.
+func (r *Replica) followBefore(next Arrived) {
+	if ev := next.Event; r.trust.urgent || ev == nil || ev.Admit == nil || !r.trust.view.Speaks(next.Op.Author) {
+		r.followTrust()
+	}
+}
+
 // trustChanged brings everything that follows from the trust set up to date.
 func (r *Replica) trustChanged() {
-	r.trust.changed = false
+	r.trust.changed, r.trust.urgent = false, false
 	taken, dropped := r.trust.set.Changes()
 	for _, st := range taken {
 		r.fx.Persist.Trust = append(r.fx.Persist.Trust, r.trust.ops[st.ID])
