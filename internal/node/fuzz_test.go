@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"math"
 	"net"
 	"net/netip"
 	"runtime/metrics"
@@ -42,14 +43,19 @@ func FuzzPayloads(f *testing.F) {
 		if !ok {
 			t.Fatalf("kind %d has a cap and no sample", b[0])
 		}
-		before := allocated()
-		got, err := s.again(b[1:])
-		// The fuzzer's own goroutines take some, and what they took is accounted for in steps.
-		if most := uint64(64<<10 + 64*len(b)); allocated()-before > most {
-			before = allocated()
-			if _, _ = s.again(b[1:]); allocated()-before > most {
-				t.Fatalf("kind %d: %d bytes of memory for a payload of %d", b[0], allocated()-before, len(b))
+		var got []byte
+		var err error
+		// Others in this process take memory too, and what was taken is accounted for in steps: the least of some tries counts.
+		took, most := uint64(math.MaxUint64), uint64(64<<10+64*len(b))
+		for range 5 {
+			before := allocated()
+			got, err = s.again(b[1:])
+			if took = min(took, allocated()-before); took <= most {
+				break
 			}
+		}
+		if took > most {
+			t.Fatalf("kind %d: %d bytes of memory for a payload of %d", b[0], took, len(b))
 		}
 		if err == nil && kind(b[0]) != kindHeartbeat && !bytes.Equal(got[4:], b) {
 			t.Fatalf("kind %d: %x was taken for %x", b[0], b, got[4:])
