@@ -1,9 +1,13 @@
 package node
 
 import (
+	"fmt"
 	"net"
 	"sync"
 	"time"
+
+	"dcp.hiro.io/mesh/internal/event"
+	"dcp.hiro.io/mesh/internal/mesh"
 )
 
 // strangerAttacks come from keys that are not admitted.
@@ -56,6 +60,21 @@ func strangerAttacks() []attack {
 				})
 			}
 			wg.Wait()
+		}},
+	}
+}
+
+// lastAttacks leave something behind.
+func lastAttacks() []attack {
+	return []attack{
+		{name: "members admitted without end", over: "tcp", reconnect: true, lasting: true, counts: []string{"trust_limit"}, most: cost{memory: 256 << 20, goroutines: 20_000, streams: 300, conns: 64, disk: 4 << 20, log: 2 << 20}, assault: func(a *assailant) {
+			st := a.link()
+			p := a.pen(1000)
+			_ = a.say(st, live(p.begin()...))
+			for i := range 5000 {
+				key := hostileKey(20_000 + i).Public()
+				_ = a.say(st, live(p.write(&event.Event{Kind: event.KindAdmit, Admit: &event.Admit{Key: key, Zone: mesh.Zone(fmt.Sprintf("ally%d", i))}})))
+			}
 		}},
 	}
 }
