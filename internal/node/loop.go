@@ -270,9 +270,9 @@ func (l *loop) refresh(c *changes) {
 		v = &w
 	}
 	if c == nil || c.trust {
-		v.trust, v.trustDigest = l.core.Trust(), l.core.TrustDigest()
+		v.setTrust(l.core.Trust(), l.core.TrustDigest())
 	} else {
-		v.trust, v.trustDigest = old.trust, old.trustDigest
+		v.trust, v.trustDigest, v.trustHeld = old.trust, old.trustDigest, old.trustHeld
 	}
 	l.view.Store(v)
 	if len(v.unchecked) > 0 {

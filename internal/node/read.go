@@ -83,7 +83,9 @@ func (l *link) take(ctx context.Context, k kind, b []byte) error {
 		if err != nil {
 			return err
 		}
-		for some := range slices.Chunk(ops, batchOps) {
+		left := l.node.loop.view.Load().lacked(ops)
+		l.node.metrics.repeated.Add(float64(len(ops) - len(left)))
+		for some := range slices.Chunk(left, batchOps) {
 			if err := l.queueOps(ctx, &batch{jobs: jobsOf(some...), each: true}, true); err != nil {
 				return err
 			}

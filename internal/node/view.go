@@ -15,6 +15,7 @@ type view struct {
 	haves       []oplog.Have // by key
 	trust       []oplog.TrustOp
 	trustDigest mesh.Hash
+	trustHeld   func() map[mesh.Hash]bool // by id, what is in trust
 	instance    mesh.Instance // of the own log; incarnation 0 while nothing was signed
 	own         oplog.Have    // the own log; Next 0 while nothing was signed
 	unchecked   []oplog.Span  // rows whose own signatures were not verified yet
@@ -56,4 +57,23 @@ func digestHaves(haves []oplog.Have) mesh.Hash {
 		b = append(be.AppendUint32(b, h.Next), h.Head[:]...)
 	}
 	return mesh.Sum(b)
+}
+
+// setTrust takes in the trust set.
+func (v *view) setTrust(ops []oplog.TrustOp, digest mesh.Hash) {
+	v.trust, v.trustDigest = ops, digest
+	v.trustHeld = sync.OnceValue(func() map[mesh.Hash]bool {
+		held := make(map[mesh.Hash]bool, len(ops))
+		for _, op := range ops {
+			held[op.ID] = true
+		}
+		return held
+	})
+}
+
+// lacked leaves out the statements that are held already. Whoever has another set than ours sends all of it, on each
+// link: to verify what is known would be most of what a large mesh does while it comes together.
+func (v *view) lacked(ops []opMsg) []opMsg {
+	held := v.trustHeld()
+	return slices.DeleteFunc(ops, func(op opMsg) bool { return held[mesh.Sum(op.Header)] })
 }
