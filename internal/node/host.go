@@ -3,6 +3,8 @@ package node
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -20,6 +22,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/libp2p/go-libp2p/x/rate"
 	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 const (
@@ -173,9 +176,28 @@ func allBound(h host.Host, want []ma.Multiaddr) error {
 		if slices.ContainsFunc(have, w.Equal) || unnamed && strings.HasPrefix(w.String(), "/ip6/::/") && !hasIPv6() {
 			continue
 		}
-		return fmt.Errorf("%s cannot be bound, it may be in use", w)
+		return fmt.Errorf("%s cannot be bound: %w", w, whyUnbound(w))
 	}
 	return nil
+}
+
+// whyUnbound asks the system once more, for libp2p keeps to itself why an address is missing.
+func whyUnbound(a ma.Multiaddr) error {
+	network, at, err := manet.DialArgs(a)
+	if err != nil {
+		return err
+	}
+	var c io.Closer
+	if strings.HasPrefix(network, "udp") {
+		c, err = net.ListenPacket(network, at)
+	} else {
+		c, err = net.Listen(network, at)
+	}
+	if err != nil {
+		return err
+	}
+	_ = c.Close() // nobody talked to it
+	return errors.New("it was in use a moment ago")
 }
 
 // boundPort is the port number that the host listens on.
