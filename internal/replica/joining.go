@@ -89,6 +89,9 @@ const (
 func (r *Replica) invite(in oplog.Invite) {
 	r.forgetInvites()
 	if len(r.invites) >= maxInvites {
+		r.forgetFirstExpired()
+	}
+	if len(r.invites) >= maxInvites {
 		r.report(Decision{Reason: RefusedInvite, Detail: "too many invitations are open"})
 		return
 	}
@@ -107,6 +110,23 @@ func (r *Replica) forgetInvites() {
 			delete(r.invites, id)
 			r.inviteWrites[id] = struct{}{}
 		}
+	}
+}
+
+// forgetFirstExpired makes room: who makes an invitation every few minutes must not find those of the last days in the way.
+func (r *Replica) forgetFirstExpired() {
+	first := ""
+	for id, in := range r.invites {
+		if r.nowMilli() < in.Expires {
+			continue
+		}
+		if old := r.invites[first]; first == "" || cmp.Or(cmp.Compare(in.Expires, old.Expires), cmp.Compare(id, first)) < 0 {
+			first = id
+		}
+	}
+	if first != "" {
+		delete(r.invites, first)
+		r.inviteWrites[first] = struct{}{}
 	}
 }
 

@@ -2,8 +2,10 @@ package replica_test
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/keys"
@@ -24,6 +26,26 @@ func (b *bench) redeem(q replica.Redeem) replica.Grant {
 	b.t.Helper()
 	b.do(replica.Redeemed{Redeem: q})
 	return b.r.Redemption(b.now, q)
+}
+
+// As many invitations as are remembered: those that expired make room, the open ones don't.
+func TestExpiredInvitationsMakeRoom(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.open()
+	const most = 1024
+	for n := range most {
+		b.invite(fmt.Sprintf("%04d", n), "", 1)
+	}
+	if got := b.do(replica.Invited{Invite: oplog.Invite{ID: "more", Uses: 1, Expires: b.now.UnixMilli() + 60_000}}); !slices.Contains(got, replica.RefusedInvite) {
+		t.Errorf("one more open invitation was answered with %v", got)
+	}
+	b.now = b.now.Add(time.Minute)
+	b.invite("more", "", 1)
+	all := b.r.Invites()
+	if len(all) != most || all[0].ID != "0001" || !slices.ContainsFunc(all, func(in oplog.Invite) bool { return in.ID == "more" }) {
+		t.Errorf("%d invitations, the oldest is %s, want %d, 0001 and the new one", len(all), all[0].ID, most)
+	}
 }
 
 // Whoever stole a key must not answer its removal with a hand-over to a key of theirs.
