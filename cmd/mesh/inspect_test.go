@@ -52,7 +52,7 @@ func TestStatusTranscript(t *testing.T) {
 	t.Parallel()
 	node := newFakeNode(t)
 	dir := serveFake(t, node)
-	transcript(t, "status", dir, "status", "status -o json", "status -o yaml", "status --wait=500ms", "status --wait=x", "status -o name")
+	transcript(t, "status", dir, "status", "status -o json", "status -o yaml", "status --wait=5s", "status --wait=x", "status -o name")
 
 	node.mu.Lock()
 	node.peers, node.status.Peers, node.status.Replication, node.status.Findings = nil, mesh.PeerCounts{}, nil, nil
