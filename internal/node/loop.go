@@ -28,7 +28,7 @@ type core interface {
 
 const (
 	// A group is what one transaction persists: large enough to pay for its two disk syncs, small enough
-	// that nobody waits long for the next one.
+	// that nobody waits long for the next one. An input may be a run of operations, which their bytes bound.
 	groupInputs = 1000
 	groupBytes  = 4 << 20
 	// groupLocal is the share of a group that local changes may fill, so that a busy cluster doesn't shut out

@@ -42,7 +42,13 @@ type rowRef struct {
 // Step takes inputs in order and returns what is to be done, which must be carried out before the next Step.
 // An error means that committed state could not be read; the replica must not be used any more.
 func (r *Replica) Step(now time.Time, inputs ...Input) (Effects, error) {
-	r.begin(now)
+	ops := 0
+	for _, in := range inputs {
+		if run, ok := in.(ArrivedRun); ok {
+			ops += len(run)
+		}
+	}
+	r.begin(now, ops)
 	for _, in := range inputs {
 		r.handle(in)
 	}
@@ -52,19 +58,24 @@ func (r *Replica) Step(now time.Time, inputs ...Input) (Effects, error) {
 	return r.finish()
 }
 
-func (r *Replica) begin(now time.Time) {
+// begin makes room for what so many operations are going to change: to grow towards it would be a third of the work.
+func (r *Replica) begin(now time.Time, ops int) {
 	meta := r.metaDirty // New may have made the record
 	r.step = step{
 		now:          now,
-		claimWrites:  make(map[mesh.ClaimRef][]byte),
+		claimOrder:   make([]mesh.ClaimRef, 0, ops),
+		claimWrites:  make(map[mesh.ClaimRef][]byte, ops),
 		logWrites:    make(map[mesh.LogKey]struct{}),
 		placedWrites: make(map[mesh.ObjectKey]struct{}),
-		freshRows:    make(map[rowRef]int),
+		freshRows:    make(map[rowRef]int, ops),
 		writes:       make(map[mesh.ObjectKey]int),
 		probes:       make(map[mesh.ObjectKey]struct{}),
 		requests:     make(map[keys.Public]struct{}),
 		inviteWrites: make(map[string]struct{}),
 		metaDirty:    meta,
+	}
+	if ops > 0 {
+		r.fx.Persist.Rows, r.fx.Publish = make([]oplog.Row, 0, ops), make([]Published, 0, ops)
 	}
 	r.reclock()
 	if r.start.began.IsZero() {
@@ -183,6 +194,7 @@ func (r *Replica) touch(o *object) {
 // finish turns what changed into one batch, in a fixed order.
 func (r *Replica) finish() (Effects, error) {
 	b := &r.fx.Persist
+	b.Claims = slices.Grow(b.Claims, len(r.claimOrder))
 	for _, ref := range r.claimOrder {
 		payload, ok := r.claimWrites[ref]
 		if !ok {

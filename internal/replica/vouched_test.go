@@ -134,6 +134,13 @@ func TestVouchedThenChecked(t *testing.T) {
 		if l := b.log("east"); l.Unchecked != (oplog.Range{From: 2, To: 5}) {
 			t.Fatalf("crash %d: Unchecked = %v, want [2,5)", crash, l.Unchecked)
 		}
+		// What was looked at meanwhile and is not what is held now counts for nothing.
+		other := mesh.Sum([]byte("another"))
+		b.do(replica.Checked{Log: b.log("east").Key, From: 2, To: 5, Last: other})
+		b.do(replica.Checked{Log: b.log("east").Key, From: 2, To: 2, False: other})
+		if l := b.log("east"); l.Unchecked != (oplog.Range{From: 2, To: 5}) || l.Frozen {
+			t.Fatalf("crash %d: after checks of other rows the log is %+v", crash, l)
+		}
 		for _, name := range []string{"a", "b", "c", "d"} {
 			if b.owner(name) != "east" {
 				t.Errorf("crash %d: %s is of %q", crash, name, b.owner(name))
