@@ -129,7 +129,7 @@ func observe(b *testing.B, g gang, killed, frozen int) (d detection) {
 // until listens until cond holds.
 func (w *watcher) until(what string, cond func() error) {
 	w.b.Helper()
-	err := wait(3*patience, func() error {
+	err := wait(5*patience, func() error { // fifty nodes on two cores take their time to come together
 		for i := range w.said {
 			if _, gone := w.gone[i]; !gone {
 				w.said[i] = append(w.said[i], w.words(i)...)
