@@ -33,7 +33,7 @@ func TestFlips(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const rounds = 150
+	const rounds = 60
 	refused, same := 0, 0
 	for range rounds {
 		seed := rand.Uint64()
