@@ -216,7 +216,7 @@ func operationAttacks() []attack {
 		}},
 		{name: "thousands of logs", over: "tcp", counts: []string{"incarnation_delayed"}, assault: func(a *assailant) {
 			st := a.link()
-			for i := range 2000 {
+			for i := range 1000 {
 				_ = a.say(st, live(a.pen(mesh.Incarnation(1_000_000 + i)).begin()[0]))
 			}
 		}},

@@ -150,7 +150,7 @@ func TestHostileSlowPeers(t *testing.T) {
 	for i := range attacks {
 		attacks[i].number = 100 + i
 	}
-	r := newArena(t, attacks)
+	r := newArena(t, false, attacks)
 	for range fills { // far more than fits the windows of a stream
 		r.v.ask("fill", "")
 	}

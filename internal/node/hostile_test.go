@@ -49,9 +49,9 @@ type arena struct {
 	writes int
 }
 
-func newArena(t *testing.T, attacks []attack) *arena {
+func newArena(t *testing.T, strict bool, attacks []attack) *arena {
 	t.Helper()
-	setup := victimSetup{Zone: "z1"}
+	setup := victimSetup{Zone: "z1", Strict: strict}
 	admit := func(k keys.Private, z mesh.Zone) {
 		pub := k.Public()
 		setup.Members = append(setup.Members, victimMember{pub[:], z})
@@ -156,7 +156,7 @@ func TestHostilePeers(t *testing.T) {
 	for i := range attacks {
 		attacks[i].number = i
 	}
-	r := newArena(t, attacks)
+	r := newArena(t, true, attacks)
 	for i, at := range attacks {
 		if at.over == "" {
 			at.over = []string{"udp", "tcp"}[i%2]

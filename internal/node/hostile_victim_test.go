@@ -38,7 +38,7 @@ const victimEnv = "MESH_HOSTILE_VICTIM"
 type victimSetup struct {
 	Zone    mesh.Zone
 	Members []victimMember
-	Tuned   bool // short patience with strangers, for attacks that outlast it
+	Strict  bool // an eighth of the allowance for links, so that a flood exceeds it on the slowest machine, too
 }
 
 type victimMember struct {
@@ -63,7 +63,6 @@ type gauge struct {
 	Has                                    bool  // the object that was asked for
 	Counts                                 map[string]float64
 	Lines                                  string
-	ready                                  bool
 }
 
 // tail keeps the end of a log and counts all of it.
@@ -123,6 +122,9 @@ func victimMain() error {
 	}
 	if err := json.Unmarshal(in.Bytes(), &setup); err != nil {
 		return err
+	}
+	if setup.Strict {
+		linkPace = allowance{rate: linkPace.rate / 8, burst: linkPace.burst / 8}
 	}
 	log, store, reg, objects := new(tail), &ledgerStore{Memory: oplog.NewMemory()}, prometheus.NewRegistry(), newShelf()
 	cfg := DefaultConfig()
