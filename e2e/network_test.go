@@ -24,6 +24,7 @@ func TestNetwork(t *testing.T) {
 		"cut":             cutAndHealed,
 		"one way":         oneWay,
 		"partition":       partitioned,
+		"resume":          resumed,
 		"NAT":             behindNAT,
 		"frozen":          frozen,
 	} {
