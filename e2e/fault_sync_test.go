@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestSyncFails has the kernel answer a node's writes and syncs with an input/output error, at the three places of a
@@ -32,10 +31,15 @@ func TestSyncFails(t *testing.T) {
 			return
 		}
 		say(west, "w", fault)
-		for i := 0; west.running(); i++ { // strace counts the calls of each thread by itself
+		i := 0
+		eventually(t, "it ends", func() error { // strace counts the calls of each thread by itself
+			if !west.running() {
+				return nil
+			}
+			i++
 			say(west, fmt.Sprintf("w%d", n), fmt.Sprint(i))
-			time.Sleep(pollTick)
-		}
+			return errors.New("it runs")
+		})
 		if code, out := west.exit(), west.printed(); code != 1 || !strings.Contains(out, "MESH-1404") ||
 			!strings.Contains(out, "commit to the store") || !strings.Contains(out, "input/output error") {
 			t.Errorf("%s: it ended with %d and\n%s", fault, code, out)
