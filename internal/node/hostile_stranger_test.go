@@ -67,7 +67,7 @@ func strangerAttacks() []attack {
 // lastAttacks leave something behind.
 func lastAttacks() []attack {
 	return []attack{
-		{name: "members admitted without end", over: "udp", reconnect: true, lasting: true, most: cost{memory: 128 << 20, goroutines: 3000, streams: 300, conns: 64, disk: 1 << 20, log: 64 << 10}, assault: func(a *assailant) {
+		{name: "members admitted without end", over: "udp", reconnect: true, lasting: true, most: cost{memory: 384 << 20, goroutines: 3000, streams: 300, conns: 64, disk: 1 << 20, log: 64 << 10}, assault: func(a *assailant) {
 			st := a.link()
 			p := a.pen(1000)
 			_ = a.say(st, live(p.begin()...))
