@@ -18,6 +18,10 @@ const (
 	// that doubles between these two. There is no last try.
 	roundPauseMin = time.Second
 	roundPauseMax = time.Minute
+	// sparedRounds is how many regular rounds in a row are passed over while the peer's heartbeats say that it holds what we
+	// hold. Have frames are as long as the mesh has zones, so that one a minute on each link would be most of what a
+	// large mesh at rest sends. The next round takes place all the same: a digest leaves staged runs and evidence out.
+	sparedRounds = 9
 )
 
 // asker asks the peer for what we lack: one round at a time. Everything that makes one desirable only says
@@ -201,20 +205,23 @@ func (a *asker) lost(later time.Duration) {
 	a.want, a.forced = time.Now().Add(later), true
 }
 
-// askRounds asks for a round at once, whenever one is wanted, and every ResyncInterval.
+// askRounds asks for a round at once, whenever one is wanted, and every ResyncInterval unless there is nothing to ask for.
 func (l *link) askRounds(ctx context.Context) error {
 	l.ask.soon(0)
-	resync := l.nextResync()
+	resync, spared := l.nextResync(), 0
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		if !time.Now().Before(resync) && spared < sparedRounds && l.holdsTheSame() {
+			resync, spared = l.nextResync(), spared+1
+		}
 		round, wait, lost := l.ask.due(resync, func(k mesh.LogKey) uint32 { return l.node.loop.view.Load().next(k) })
 		if lost {
 			l.node.metrics.failed(componentSync)
 			l.node.log.Warn("a sync round brought nothing any more and is repeated", "peer", l.key())
 		}
 		if round != 0 {
-			resync = l.nextResync()
+			resync, spared = l.nextResync(), 0
 			switch {
 			case l.node.diskLow():
 				l.ask.lost(diskLowRetry)
@@ -234,6 +241,14 @@ func (l *link) askRounds(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// holdsTheSame reports whether the peer's last heartbeat says that it holds what we hold by now.
+func (l *link) holdsTheSame() bool {
+	p := l.peer
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.beat != nil && p.beat.Digest == l.node.loop.view.Load().digest()
 }
 
 // askRound says what we hold, the trust set first.

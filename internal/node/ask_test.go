@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,4 +113,49 @@ func TestASpoiledRoundIsRepeatedAndComparesNothing(t *testing.T) {
 			t.Errorf("rounds at %v, want the second after %s", at, diskLowRetry)
 		}
 	})
+}
+
+// A mesh at rest doesn't compare again and again what its heartbeats say is the same.
+func TestRoundsAreSparedAtRest(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		same  bool
+		least int
+		most  int
+	}{"the same": {true, 6, 8}, "not the same": {false, 55, 67}} { // an hour; the first round is asked for at once
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x := newResting(t, 2)
+			o := x.others[0]
+			synctest.Test(t, func(t *testing.T) {
+				o.link.ask.wake = make(chan struct{}, 1)
+				o.link.peer.beat = &heartbeat{Digest: mesh.Hash{1}}
+				if tt.same {
+					o.link.peer.beat.Digest = x.node.loop.view.Load().digest()
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() { ended <- o.link.askRounds(ctx) }()
+				rounds := 0
+				for range 3600 {
+					time.Sleep(time.Second)
+					for {
+						frame, _, ok := o.link.nextFrame()
+						if !ok {
+							break
+						}
+						if kind(frame[4]) == kindHave {
+							rounds++
+							o.link.ask.finish(uint32(rounds), holdsNothing)
+						}
+					}
+				}
+				cancel()
+				<-ended
+				if rounds < tt.least || rounds > tt.most {
+					t.Errorf("%d rounds in an hour, want %d to %d", rounds, tt.least, tt.most)
+				}
+			})
+		})
+	}
 }

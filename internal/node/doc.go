@@ -105,7 +105,7 @@
 //	23 Heads        u32 n, n x (log, u32 next, head (32))
 //	24 Heartbeat    signature (64) over "mesh heartbeat v1" and what follows: key (32), text network,
 //	                text zone, u64 incarnation, run id (16), u64 life, u64 process start, u64 counter,
-//	                i64 clock (Unix us), u32 next and head (32) of the own log, digest of the Have (32),
+//	                i64 clock (Unix us), u32 next and head (32) of the own log, digest of all that is held (32),
 //	                text version, u8 n, n x text address, u8 n, n x (text zone, u8 state,
 //	                if state & 128: u16 round trip (ms, 0: not measured), u64 counter),
 //	                u8 n, n x echo (key (32), run id (16), u64 counter)
@@ -130,8 +130,8 @@
 //
 // Life is the incarnation of the log in use when the process started, or the time if there was none; (life,
 // process start, run id) orders two processes with one key. A state is 1 Ready, 2 NotReady, 3 Unavailable, 4
-// Unknown, plus 128 for a direct connection. The digest of the Have is BLAKE3 over (author, log id, u32 next,
-// head) of every log in order.
+// Unknown, plus 128 for a direct connection. The digest of all that is held is BLAKE3 over the digest of the
+// trust set and (author, log id, u32 next, head) of every log in order.
 //
 // The hello exchange: the side that opened the connection sends Hello; the other answers Hello or Refusal;
 // the first refuses with a Refusal of its own or closes the stream and opens the sync stream. On the sync

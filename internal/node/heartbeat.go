@@ -34,7 +34,7 @@ type heartbeat struct {
 	Clock     int64  // Unix microseconds, for display
 	Next      uint32 // of the sender's own log
 	Head      mesh.Hash
-	Digest    mesh.Hash // of all that the sender holds, as digestHaves
+	Digest    mesh.Hash // of all that the sender holds, as digestHeld
 	Version   string
 	Addresses []string
 	View      []sight

@@ -16,9 +16,9 @@ type view struct {
 	trust       []oplog.TrustOp
 	trustDigest mesh.Hash
 	trustHeld   func() map[mesh.Hash]bool // by id, what is in trust
-	instance    mesh.Instance // of the own log; incarnation 0 while nothing was signed
-	own         oplog.Have    // the own log; Next 0 while nothing was signed
-	unchecked   []oplog.Span  // rows whose own signatures were not verified yet
+	instance    mesh.Instance             // of the own log; incarnation 0 while nothing was signed
+	own         oplog.Have                // the own log; Next 0 while nothing was signed
+	unchecked   []oplog.Span              // rows whose own signatures were not verified yet
 	digest      func() mesh.Hash
 }
 
@@ -30,8 +30,13 @@ func newView(haves []oplog.Have, self keys.Public, zone mesh.Zone, inc mesh.Inca
 			v.own = h
 		}
 	}
-	v.digest = sync.OnceValue(func() mesh.Hash { return digestHaves(v.haves) })
+	v.digestOnce()
 	return v
+}
+
+// digestOnce has the digest made when it is asked for, once.
+func (v *view) digestOnce() {
+	v.digest = sync.OnceValue(func() mesh.Hash { return digestHeld(v.haves, v.trustDigest) })
 }
 
 func (v *view) find(k mesh.LogKey) (oplog.Have, bool) {
@@ -48,10 +53,11 @@ func (v *view) next(k mesh.LogKey) uint32 {
 	return h.Next
 }
 
-// digestHaves is equal on two nodes that hold the same operations: BLAKE3 over (author, log id, next, head
-// hash) of every log in key order.
-func digestHaves(haves []oplog.Have) mesh.Hash {
-	b := make([]byte, 0, len(haves)*(64+4+32))
+// digestHeld is equal on two nodes that hold the same operations: BLAKE3 over the digest of the trust set and (author,
+// log id, next, head hash) of every log in key order.
+func digestHeld(haves []oplog.Have, trust mesh.Hash) mesh.Hash {
+	b := make([]byte, 0, len(trust)+len(haves)*(64+4+32))
+	b = append(b, trust[:]...)
 	for _, h := range haves {
 		b = append(append(b, h.Key.Author[:]...), h.Key.Log[:]...)
 		b = append(be.AppendUint32(b, h.Next), h.Head[:]...)
@@ -62,6 +68,7 @@ func digestHaves(haves []oplog.Have) mesh.Hash {
 // setTrust takes in the trust set.
 func (v *view) setTrust(ops []oplog.TrustOp, digest mesh.Hash) {
 	v.trust, v.trustDigest = ops, digest
+	v.digestOnce()
 	v.trustHeld = sync.OnceValue(func() map[mesh.Hash]bool {
 		held := make(map[mesh.Hash]bool, len(ops))
 		for _, op := range ops {
