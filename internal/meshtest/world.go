@@ -48,9 +48,9 @@ type World struct {
 	Rand  *rand.Rand
 	Lossy bool // live operations are lost, repeated and reordered; sync rounds are not
 
-	cut     map[[2]int]bool
-	known   map[mesh.Hash]known
-	Err     error // the first thing that must never happen
+	cut   map[[2]int]bool
+	known map[mesh.Hash]known
+	Err   error // the first thing that must never happen
 }
 
 // NewWorld makes n zones that admit each other. tune may change each configuration.
