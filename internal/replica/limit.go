@@ -65,6 +65,9 @@ func (r *Replica) limitMoved(l *oplog.Log, before *oplog.Limit) {
 	}
 	r.coverAnew(l)
 	if l.Empty() {
+		if l.Cut != nil && l.Cut.None {
+			r.rewind(l) // it was emptied to be fetched again, and of what was applied nothing stands now
+		}
 		return
 	}
 	lifted := l.Cut == nil || before != nil && (before.None || !l.Cut.None && l.Cut.Height > before.Height)
