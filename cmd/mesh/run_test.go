@@ -26,7 +26,7 @@ import (
 //	gone FILE                   a file does not exist; polled as above
 //	finds REGEXP FILE           a file holds a match; polled as above
 //	expand FILE FILE            write the second with $VARIABLES of the script filled in to the first
-//	http CODE PATH REGEXP       what 127.0.0.1:$HTTP answers
+//	http CODE PATH REGEXP       wait until 127.0.0.1:$HTTP answers so
 //	signal NAME WORD            send TERM, INT, HUP or KILL to the background command with that word in its line
 func TestRun(t *testing.T) {
 	t.Parallel()
@@ -142,19 +142,26 @@ func expand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(os.Expand(ts.ReadFile(args[1]), ts.Getenv)), 0o600))
 }
 
+// ask repeats a request until the answer is the one that is wanted.
 func ask(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: http CODE PATH REGEXP")
 	}
 	c := http.Client{Timeout: pollFor}
 	defer c.CloseIdleConnections()
-	resp, err := c.Get("http://127.0.0.1:" + ts.Getenv("HTTP") + args[1])
-	ts.Check(err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	ts.Check(err)
-	if fmt.Sprint(resp.StatusCode) != args[0] || !regexp.MustCompile("(?m)"+args[2]).Match(body) {
-		ts.Fatalf("GET %s = %d %s, want %s %s", args[1], resp.StatusCode, body, args[0], args[2])
+	want := regexp.MustCompile("(?m)" + args[2])
+	for deadline := time.Now().Add(pollFor); ; time.Sleep(pollInterval) {
+		resp, err := c.Get("http://127.0.0.1:" + ts.Getenv("HTTP") + args[1])
+		ts.Check(err)
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		ts.Check(err)
+		if fmt.Sprint(resp.StatusCode) == args[0] && want.Match(body) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("within %s GET %s = %d %s, want %s %s", pollFor, args[1], resp.StatusCode, body, args[0], args[2])
+		}
 	}
 }
 
