@@ -156,6 +156,27 @@ func (p *peerEntry) remove(l *link) (left bool) {
 	return len(p.links) > 0
 }
 
+// otherLinkGrace is how long a peer that ended a link because it keeps another one is not missed: what opens that one may
+// be on its way still, and behind a packet that was lost.
+const otherLinkGrace = 3 * time.Second
+
+// linkedWithin waits until there is a link, and reports whether there is one in time. The wake-up of the dialler is not
+// for two, so it looks again and again; it is seldom needed.
+func (p *peerEntry) linkedWithin(ctx context.Context, d time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for !p.linked() {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return p.linked()
+		}
+	}
+	return true
+}
+
 // heardOf has the peer dialled soon if it isn't linked: there is news of how to reach it.
 func (p *peerEntry) heardOf() {
 	p.mu.Lock()

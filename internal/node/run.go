@@ -233,7 +233,7 @@ func (n *Node) runLink(ctx context.Context, p *peerEntry, l *link) {
 	n.watch.poke()
 	err := l.run(ctx)
 	n.tellUnlinked(l, err)
-	if !p.remove(l) {
+	if !p.remove(l) && !(refusedAsDuplicate(err) && p.linkedWithin(ctx, otherLinkGrace)) {
 		n.presence.linkDown(p.key)
 	}
 	if !refusedAsDuplicate(err) { // the link that is kept may be about to begin on this very connection
