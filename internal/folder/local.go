@@ -250,7 +250,7 @@ func (l *loop) unreadable(d *disk) unread {
 		}
 	}
 	for p := range l.writing {
-		if under(localDir, p) && isManifest(path.Base(p)) {
+		if under(localDir, p) && isManifest(path.Base(p)) && l.isWritten(d, p) {
 			f := l.f.local.files[p]
 			u.unknown = u.unknown || f == nil || !f.known
 			suspects[p] = true

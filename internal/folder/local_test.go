@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -36,6 +37,29 @@ func TestCreateUpdateDelete(t *testing.T) {
 	b.local(cmKey("n"), `"1"`)
 	b.rename("local/new", "local/newer")
 	b.write("local/newer/n.yaml", cm("n", "2"))
+	b.local(cmKey("n"), `"2"`)
+	b.remove("local/newer")
+	b.gone(cmKey("n"))
+	b.noProblems()
+}
+
+// A file may be written on while its folder is moved: what is told of it comes under two names.
+func TestFolderMovedWhileAFileIsWritten(t *testing.T) {
+	t.Parallel()
+	b := newFolder(t)
+	b.mkdir("local/new")
+	b.write("local/new/n.yaml", cm("n", "1"))
+	b.started()
+	b.local(cmKey("n"), `"1"`)
+	f, err := os.OpenFile(b.path("local/new/n.yaml"), os.O_WRONLY|os.O_TRUNC, 0)
+	b.must(err)
+	text := cm("n", "2")
+	_, err = f.WriteString(text[:len(text)/2])
+	b.must(err)
+	b.barrier() // that it is being written is known
+	b.rename("local/new", "local/newer")
+	_, err = f.WriteString(text[len(text)/2:])
+	b.must(errors.Join(err, f.Close()))
 	b.local(cmKey("n"), `"2"`)
 	b.remove("local/newer")
 	b.gone(cmKey("n"))

@@ -118,6 +118,24 @@ func (l *loop) compare(found listing) {
 			l.cold.add(p, false)
 		}
 	}
+	for p := range l.writing {
+		if _, is := seen[p]; !is && under(found.dir, p) {
+			l.isWritten(found.disk, p)
+		}
+	}
+}
+
+// isWritten reports whether a file is open and changes. One that isn't there was moved, or its folder was, before the
+// watcher said so: then its end is told of another place.
+func (l *loop) isWritten(d *disk, p string) bool {
+	if _, open := l.writing[p]; !open {
+		return false
+	}
+	if _, err := d.stat(p); errors.Is(err, fs.ErrNotExist) {
+		delete(l.writing, p)
+		return false
+	}
+	return true
 }
 
 // lookAt returns how a file was last read. Folder.mu is held.
@@ -173,7 +191,11 @@ func (l *loop) change(c change) {
 			}
 		}
 	case vanished:
-		delete(l.writing, c.path)
+		for p := range l.writing {
+			if under(c.path, p) {
+				delete(l.writing, p)
+			}
+		}
 		l.f.mu.Lock()
 		for p := range l.f.local.files {
 			if under(c.path, p) {
@@ -220,9 +242,8 @@ func (l *loop) readFiles(ctx context.Context) {
 			return
 		}
 		p, whole := from.take()
-		_, open := l.writing[p]
 		switch {
-		case open:
+		case l.isWritten(d, p):
 		case under(localDir, p) && isManifest(path.Base(p)):
 			l.readLocal(d, p, whole)
 		case under(meshDir, p):
