@@ -18,9 +18,6 @@ NORACE ?= ./e2e ./internal/meshtest/... \
 # Tests wait on conditions with generous deadlines; this only ends one that hangs.
 TEST_TIMEOUT ?= 40m
 
-# Packages that are tested at a time: one more than there are processors, for most of them wait for nodes and servers.
-TEST_PACKAGES ?= $$(($$(getconf _NPROCESSORS_ONLN) + 1))
-
 # Inputs per fuzz target in `make test`, and time per target in `make fuzz`.
 FUZZ_SHORT ?= 3000x
 FUZZ_LONG  ?= 10m
@@ -77,8 +74,8 @@ unit: kubernetes-tools ## run every test, the adapters and commands with -race
 	$(SOAKING) -timeout $(TEST_TIMEOUT) >"$$log" 2>&1 & soaking=$$!; \
 	slow=$$($(GO) list $(NORACE)); \
 	fast=$$(comm -23 <($(GO) list ./... | sort) <(sort <<<"$$slow")); \
-	$(GO) test -vet=off -p $(TEST_PACKAGES) -timeout $(TEST_TIMEOUT) $$race $$fast || failed=1; \
-	$(GO) test -vet=off -p $(TEST_PACKAGES) -timeout $(TEST_TIMEOUT) -skip '^TestSoak$$' $$slow || failed=1; \
+	$(GO) test -vet=off -timeout $(TEST_TIMEOUT) $$race $$fast || failed=1; \
+	$(GO) test -vet=off -timeout $(TEST_TIMEOUT) -skip '^TestSoak$$' $$slow || failed=1; \
 	wait $$soaking || failed=1; cat "$$log"; exit $$failed
 
 # The soak waits most of its time, so that it runs beside the other tests; what it prints comes after theirs.
