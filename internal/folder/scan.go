@@ -120,7 +120,7 @@ func (l *loop) compare(found listing) {
 	}
 	for p := range l.writing {
 		if _, is := seen[p]; !is && under(found.dir, p) {
-			l.isWritten(found.disk, p)
+			l.isWritten(found.disk, p) // forgets it if it was moved
 		}
 	}
 }

@@ -35,23 +35,18 @@ func TestEndedLinksGiveTheirBudgetBack(t *testing.T) {
 		until(t, "linked", func() bool { return c.linkedTo(a) })
 		return c.entry(a).current()[0]
 	}()
-	until(t, "operations in the pipe", func() bool {
-		free := c.node.inFlight.TryAcquire(inFlightBytes)
-		if free {
-			c.node.inFlight.Release(inFlightBytes)
-		}
-		return !free && len(l.pipe) > 0
-	})
-	l.end(errReplaced)
-	<-l.gone
-	release()
-	until(t, "synced", func() bool { return c.holds(a) == 600 })
-	a.stop()
-	until(t, "the whole budget", func() bool {
+	whole := func() bool {
 		free := c.node.inFlight.TryAcquire(inFlightBytes)
 		if free {
 			c.node.inFlight.Release(inFlightBytes)
 		}
 		return free
-	})
+	}
+	until(t, "operations in the pipe", func() bool { return !whole() && len(l.pipe) > 0 })
+	l.end(errReplaced)
+	<-l.gone
+	release()
+	until(t, "synced", func() bool { return c.holds(a) == 600 })
+	a.stop()
+	until(t, "the whole budget", whole)
 }

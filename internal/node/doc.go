@@ -22,7 +22,7 @@
 // other's hello. Of two links between the same two processes the one opened by the smaller key stays. A link
 // has independent reader and writer goroutines, three outgoing lanes (control, live, bulk) of bounded size,
 // and a deadline on every read and write. After a second and a half of silence a side probes the other; five
-// seconds end the connection, which is dialled anew with a pause that ends at 15 s.
+// seconds end the connection, which is dialled anew with pauses of at most 12 s.
 //
 // # Sync
 //

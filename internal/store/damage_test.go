@@ -146,16 +146,22 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// TestDamaged writes rubbish into a store. Whatever is hit, the process survives, calls return, and each error
-// says that the file is damaged.
-func TestDamaged(t *testing.T) {
-	t.Parallel()
+// populatedPages is what populated writes without the room that the file has behind its last page, and its header.
+func populatedPages(t *testing.T) ([]byte, header) {
+	t.Helper()
 	data := populated(t)
 	h, err := readHeader(strings.NewReader(string(data)), int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	data = data[:h.pages*pageSize]
+	return data[:h.pages*pageSize], h
+}
+
+// TestDamaged writes rubbish into a store. Whatever is hit, the process survives, calls return, and each error
+// says that the file is damaged.
+func TestDamaged(t *testing.T) {
+	t.Parallel()
+	data, h := populatedPages(t)
 	path := filepath.Join(t.TempDir(), "mesh.db")
 	pages := int(h.pages)
 	rounds := 120

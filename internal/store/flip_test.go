@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
 	"testing"
 
 	"dcp.hiro.io/mesh/internal/mesh"
@@ -19,12 +18,7 @@ import (
 // There is no panic and no other error.
 func TestFlips(t *testing.T) {
 	t.Parallel()
-	data := populated(t)
-	h, err := readHeader(strings.NewReader(string(data)), int64(len(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	data = data[:h.pages*pageSize]
+	data, _ := populatedPages(t)
 	path := filepath.Join(t.TempDir(), "mesh.db")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
