@@ -121,6 +121,7 @@ func TestWithoutARightOnObjects(t *testing.T) {
 			i.shows("one", at("events-"+event), "ApplyRejected")
 			configMapKind.set(t, west, at("events-"+event), "stays", "good")
 			configMapKind.comes(t, east, at("events-"+event), "stays", "good")
+			i.showsNoMore("one", at("events-"+event), "ApplyRejected") // or the next refusal might seem to be there
 			if event == "create" {
 				break
 			}

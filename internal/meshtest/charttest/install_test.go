@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -338,21 +339,30 @@ func (i *installation) status(pod string) (s status, err error) {
 // shows waits until the status complains with all of the words.
 func (i *installation) shows(pod string, words ...string) {
 	i.t.Helper()
-	eventually(i.t, fmt.Sprintf("status shows %q", words), func() error {
+	i.complaint(pod, true, words)
+}
+
+// showsNoMore waits until no complaint of the status has all of the words.
+func (i *installation) showsNoMore(pod string, words ...string) {
+	i.t.Helper()
+	i.complaint(pod, false, words)
+}
+
+// complaint waits until there is or isn't a line of the status with all of the words.
+func (i *installation) complaint(pod string, want bool, words []string) {
+	i.t.Helper()
+	eventually(i.t, fmt.Sprintf("that status complains %q is %t", words, want), func() error {
 		s, err := i.status(pod)
 		if err != nil {
 			return err
 		}
-		for line := range strings.Lines(s.problems()) {
-			all := true
-			for _, w := range words {
-				all = all && strings.Contains(line, w)
-			}
-			if all {
-				return nil
-			}
+		complains := slices.ContainsFunc(strings.Split(s.problems(), "\n"), func(line string) bool {
+			return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) })
+		})
+		if complains != want {
+			return fmt.Errorf("it shows\n%s", s.problems())
 		}
-		return fmt.Errorf("it shows\n%s", s.problems())
+		return nil
 	})
 }
 
