@@ -114,6 +114,9 @@ func do(t *testing.T, out *strings.Builder, m *membership.Membership, now time.T
 			fmt.Fprintf(out, "conflict of %s: run %d goes on, not %d (self %t, proven %t, yield %t)\n",
 				name(c.Key), c.Lower.Start, c.Higher.Start, c.Self, c.Proven, c.Yield)
 		}
+	case "reach":
+		fmt.Fprintln(out, [...]string{"all are linked", "some seem to be gone", "some are beyond"}[m.Reach()])
+		return
 	case "peers":
 		for _, p := range m.Peers() {
 			fmt.Fprintf(out, "%s %s since %s (%s) heard %s rtt %s run %d counter %d", name(p.Key), p.State,

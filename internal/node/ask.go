@@ -18,10 +18,12 @@ const (
 	// that doubles between these two. There is no last try.
 	roundPauseMin = time.Second
 	roundPauseMax = time.Minute
-	// sparedRounds is how many regular rounds in a row are passed over while the peer's heartbeats say that it holds what we
-	// hold. Have frames are as long as the mesh has zones, so that one a minute on each link would be most of what a
-	// large mesh at rest sends. The next round takes place all the same: a digest leaves staged runs and evidence out.
+	// At least sparedRounds regular rounds in a row are passed over while the peer's heartbeats say that it holds what we
+	// hold, and so many that of all links about comparesEach are compared in a ResyncInterval. Have frames are as long as the
+	// mesh has zones: one a minute on each link would be most of what a large mesh at rest sends, and grow with the square
+	// of the zones. The next round takes place all the same: a digest leaves staged runs and evidence out.
 	sparedRounds = 9
+	comparesEach = 4
 )
 
 // asker asks the peer for what we lack: one round at a time. Everything that makes one desirable only says
@@ -205,6 +207,9 @@ func (a *asker) lost(later time.Duration) {
 	a.want, a.forced = time.Now().Add(later), true
 }
 
+// spares is how many regular rounds in a row are passed over on each of a number of links.
+func spares(links int) int { return max(sparedRounds, links/comparesEach-1) }
+
 // askRounds asks for a round at once, whenever one is wanted, and every ResyncInterval unless there is nothing to ask for.
 func (l *link) askRounds(ctx context.Context) error {
 	l.ask.soon(0)
@@ -212,7 +217,7 @@ func (l *link) askRounds(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		if !time.Now().Before(resync) && spared < sparedRounds && l.holdsTheSame() {
+		if !time.Now().Before(resync) && spared < spares(len(l.node.peers.links())) && l.holdsTheSame() {
 			resync, spared = l.nextResync(), spared+1
 		}
 		round, wait, lost := l.ask.due(resync, func(k mesh.LogKey) uint32 { return l.node.loop.view.Load().next(k) })

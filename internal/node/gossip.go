@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
+	"dcp.hiro.io/mesh/internal/membership"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/replica"
 )
@@ -22,8 +23,8 @@ const (
 	gossipMax = 64 << 10
 	// gossipQueue replaces queues of 32 that lose two messages of three in a burst.
 	gossipQueue = 1024
-	// gossipFullMesh is the number of zones up to which direct links to everyone are the rule.
-	gossipFullMesh = 32
+	// gossipAnyway is how many heartbeats pass between two that are gossiped for those who seem to be gone.
+	gossipAnyway = 6
 	// gossipBeat is how often gossip tends its mesh and its scores. What it sends of its own accord, it sends at once;
 	// a neighbour that is gone is replaced this much later at most, and a process that has nothing to do wakes up
 	// less often.
@@ -271,24 +272,7 @@ func (n *Node) readGossip(ctx context.Context, from *gossip) error {
 	}
 }
 
-// needGossip reports whether some admitted zone is beyond our direct links.
-func (n *Node) needGossip() bool {
-	if n.gossip.Load() == nil {
-		return false
-	}
-	all := n.peers.all()
-	if len(all) >= gossipFullMesh {
-		return true
-	}
-	for _, p := range all {
-		if !p.linked() {
-			return true
-		}
-	}
-	return false
-}
-
-// gossipOperation is for operations of our own, while needGossip.
+// gossipOperation is for operations of our own, while somebody is out of reach.
 func (n *Node) gossipOperation(op replica.Published) {
 	if len(op.Header)+len(op.Body)+64 > gossipMax {
 		return
@@ -296,14 +280,21 @@ func (n *Node) gossipOperation(op replica.Published) {
 	n.gossipSend(encodeOp(kindLive, op.Header, op.Body))
 }
 
+// gossipHeartbeat sends one to those whom no link takes it to: several copies of it, which each node passes on, are too
+// much for those who have it already. Somebody who seems to be gone may be cut off from us alone, and not know of us
+// either; the first that each hears of the other is such a heartbeat that is gossiped anyway.
 func (n *Node) gossipHeartbeat(h *heartbeat) {
-	if n.needGossip() {
+	reach := n.presence.reach()
+	if reach == membership.SomeBeyond || reach == membership.SomeGone && h.Counter%gossipAnyway == 0 {
 		n.gossipSend(encodeHeartbeat(h, n.cfg.Key))
 	}
 }
 
-// gossipSend publishes without waiting for anyone.
+// gossipSend publishes without waiting for anyone, if gossip isn't switched off.
 func (n *Node) gossipSend(frame []byte) {
+	if n.gossip.Load() == nil {
+		return
+	}
 	select {
 	case n.gossipOut <- frame:
 	default: // gossip may lose messages

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	pubsub "github.com/libp2p/go-libp2p-pubsub"
-
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/oplog"
@@ -132,7 +130,7 @@ func (x *resting) minute() {
 		}
 	}
 	for i, o := range x.others {
-		if !o.link.holdsTheSame() || (i+x.minutes)%(sparedRounds+1) == 0 {
+		if !o.link.holdsTheSame() || (i+x.minutes)%(spares(len(x.others))+1) == 0 {
 			x.round(o)
 		}
 	}
@@ -143,34 +141,18 @@ func (x *resting) minute() {
 func (x *resting) beat() {
 	x.beats++
 	x.work(x.node.presence.beat)
-	own := x.drained()
-	view := sightsOf(x.node.presence.peers())
-	gossip := len(x.others) >= gossipFullMesh
-	if gossip {
-		// Our own goes to every neighbour; each that is new is passed on to the mesh but for whom it came from.
-		x.bytes += own + own*(pubsub.GossipSubD-1)
+	for _, o := range x.others {
+		x.drain(o)
 	}
+	view := sightsOf(x.node.presence.peers())
 	for _, o := range x.others {
 		h := &heartbeat{
 			Key: o.key.Public(), Network: testNetwork, Instance: o.log.Instance, Run: o.run, Life: 1000, Started: 1,
 			Counter: x.beats, Clock: int64(x.beats), Next: o.log.Next, Head: o.log.Head, View: view,
 			Digest: x.node.loop.view.Load().digest(),
 		}
-		gossiped := encodeHeartbeat(h, o.key)
 		h.Echoes = []echo{{x.node.self, x.node.run.ID, x.beats}}
 		x.take(o, encodeHeartbeat(h, o.key))
-		if gossip {
-			x.work(func() {
-				again, err := decodeHeartbeat(gossiped[5:])
-				if err != nil {
-					x.t.Fatal(err)
-				}
-				x.node.heard(context.Background(), again, false)
-				for range pubsub.GossipSubD {
-					_ = mesh.Sum(gossiped) // by which copies are known
-				}
-			})
-		}
 	}
 }
 
@@ -235,13 +217,4 @@ func (x *resting) drain(o *other) {
 	for len(o.link.pipe) > 0 {
 		o.link.giveBack(<-o.link.pipe)
 	}
-}
-
-// drained empties all links and returns how much that was.
-func (x *resting) drained() int {
-	before := x.bytes
-	for _, o := range x.others {
-		x.drain(o)
-	}
-	return x.bytes - before
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dcp.hiro.io/mesh/internal/keys"
+	"dcp.hiro.io/mesh/internal/membership"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/replica"
 )
@@ -52,7 +53,7 @@ func (a *announcer) take() map[mesh.LogKey]head {
 func (n *Node) published(ops []replica.Published) {
 	links := n.peers.links()
 	gains := map[keys.Public]int{}
-	gossip := n.needGossip()
+	gossip := n.presence.reach() == membership.SomeBeyond
 	for _, op := range ops {
 		n.announce.add(head{op.Log, op.Instance, op.Seq + 1, op.ID})
 		if op.From != n.self {

@@ -78,6 +78,12 @@ func (p *presence) peers() []membership.Peer {
 	return p.members.Peers()
 }
 
+func (p *presence) reach() membership.Reach {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.members.Reach()
+}
+
 func (p *presence) linkUp(l *link) {
 	p.observe(func(m *membership.Membership, now time.Time) []membership.Change { return m.LinkUp(now, l.key()) })
 }
