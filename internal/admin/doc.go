@@ -70,5 +70,6 @@
 //
 // Every request is bounded in header, body, time and number; a page of anything is at most MaxPage entries
 // or MaxRowBytes. The server answers 503 beyond MaxConcurrent requests and MaxStreams streams at once rather than
-// queueing them. A stream lasts as long as its reader reads: each message has a deadline of its own.
+// queueing them. Of its connections the one that has waited longest for a request gives way where a newcomer finds
+// no room. A stream lasts as long as its reader reads: each message has a deadline of its own.
 package admin

@@ -15,14 +15,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 )
 
 // The caps of the server. It talks to probers, Prometheus and people: none needs more.
 const (
 	MaxConcurrent  = 32       // API requests at once; the next is told to come back
-	maxConnections = 128      // per listener: every prober and Prometheus, several times over
+	maxConnections = 128      // per listener: every prober and Prometheus, several times over; see seats
 	maxScrapes     = 4        // metrics scrapes at once
 	maxHeader      = 16 << 10 // bytes; a browser with many cookies stays below
 	maxBody        = 64 << 10 // bytes; the largest request is an object key
@@ -203,12 +202,13 @@ func (s *Server) serve(ctx context.Context, group *errgroup.Group, l net.Listene
 		ReadTimeout:       readAll,
 		WriteTimeout:      writeAll,
 		IdleTimeout:       idle,
+		ConnState:         newSeats(maxConnections).follow(ctx),
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 		Protocols:         new(http.Protocols),
 	}
 	server.Protocols.SetHTTP1(true)
 	group.Go(func() error {
-		err := server.Serve(netutil.LimitListener(l, maxConnections))
+		err := server.Serve(l)
 		if errors.Is(err, http.ErrServerClosed) {
 			return nil
 		}
