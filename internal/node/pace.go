@@ -52,6 +52,10 @@ func unitsOf(k kind, payload []byte) int {
 }
 
 // pace is what one peer has used of an allowance. The zero value is nothing. It is safe for concurrent use.
+//
+// The Limiter of golang.org/x/time/rate is no substitute: it refuses a cost above its burst and then takes nothing. What
+// a frame costs is known when it was read and is owed by then, however much it is, or large frames would be free, or the
+// link stand still for ever. With a full allowance no frame costs that much; with an eighth of it, as under test, some do.
 type pace struct {
 	mu    sync.Mutex
 	spent float64   // units, less what has come back

@@ -36,6 +36,10 @@ func TestPace(t *testing.T) {
 	if fresh.spend(a, now, 20) != 0 || fresh.spend(a, now, 1) == 0 {
 		t.Error("the zero value is a full allowance")
 	}
+	var deep pace
+	if d := deep.spend(a, now, 50); d != 3*time.Second {
+		t.Errorf("a cost of more than may be spent at once waits %s, want 3s", d)
+	}
 }
 
 // A frame costs what it makes us do, and no frame costs more than an allowance holds.
