@@ -29,9 +29,9 @@ const (
 	// politeness is how long the side with the larger key lets the other one dial first, so that two nodes that
 	// start together make one connection.
 	politeness = time.Second
-	// stableAfter is how long a link must have lived for the next dial to come without a pause. A peer that
-	// doesn't admit us accepts connections and drops them at once.
-	stableAfter = 10 * time.Second
+	// stableAfter is how long a link must have lived for the next dial to come without a pause: less than it takes to
+	// give one up for silence. A peer that doesn't want us accepts connections and drops them at once.
+	stableAfter = 4 * time.Second
 	// nameTimeout bounds how long names of endpoints hold up those that are addresses.
 	nameTimeout = 5 * time.Second
 )
