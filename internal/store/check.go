@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"go.etcd.io/bbolt"
-
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/operation"
 	"dcp.hiro.io/mesh/internal/oplog"
@@ -35,13 +33,13 @@ func (s *Store) Check(ctx context.Context) (*Report, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	r := new(Report)
-	err := s.view(func(tx *bbolt.Tx) error {
+	err := s.view(func(tx *txn) error {
 		// bbolt's own check runs in a goroutine of its own, where a fault would end the process: only after
 		// ours.
 		if err := checkPages(s.file, deep); err != nil {
 			return &DamagedError{s.path, err}
 		}
-		for err := range tx.Check() {
+		for err := range tx.bolt.Check() {
 			r.problem("%v", err)
 		}
 		if len(r.Problems) > 0 {
@@ -60,14 +58,14 @@ func (s *Store) Check(ctx context.Context) (*Report, error) {
 	return r, nil
 }
 
-func (s *Store) checkRecords(ctx context.Context, tx *bbolt.Tx, r *Report) error {
+func (s *Store) checkRecords(ctx context.Context, tx *txn, r *Report) error {
 	x := new(oplog.Index)
 	if err := s.load(tx, x); err != nil {
 		return err
 	}
 	r.Claims = uint64(len(x.Claims))
 	for _, name := range [][]byte{bucketLost, bucketEvidence} {
-		err := each(tx, name, func(k, v []byte) (err error) {
+		err := tx.bucket(name).each(func(k, v []byte) (err error) {
 			if string(name) == string(bucketLost) {
 				_, err = decodeLost(k, v, false)
 			} else {
@@ -86,13 +84,13 @@ func (s *Store) checkRecords(ctx context.Context, tx *bbolt.Tx, r *Report) error
 }
 
 // checkRows walks all rows in order, which is log by log.
-func (s *Store) checkRows(ctx context.Context, tx *bbolt.Tx, logs []oplog.Log, r *Report) error {
+func (s *Store) checkRows(ctx context.Context, tx *txn, logs []oplog.Log, r *Report) error {
 	chains := make(map[mesh.LogKey]*chain, len(logs))
 	for i := range logs {
 		chains[logs[i].Key] = &chain{log: &logs[i]}
 	}
 	orphans := make(map[logno]bool)
-	err := each(tx, bucketRows, func(k, v []byte) error {
+	err := tx.bucket(bucketRows).each(func(k, v []byte) error {
 		no, seq, err := splitRowKey(k)
 		if err != nil {
 			return err
@@ -201,8 +199,8 @@ func (c *chain) end() string {
 }
 
 // checkPayloads compares live claims with the payloads: one for each, with its hash, and no others.
-func checkPayloads(ctx context.Context, tx *bbolt.Tx, claims []mesh.Claim, r *Report) error {
-	b := tx.Bucket(bucketPayloads)
+func checkPayloads(ctx context.Context, tx *txn, claims []mesh.Claim, r *Report) error {
+	b := tx.bucket(bucketPayloads)
 	live := 0
 	for i := range claims {
 		c := &claims[i]
@@ -212,7 +210,10 @@ func checkPayloads(ctx context.Context, tx *bbolt.Tx, claims []mesh.Claim, r *Re
 		live++
 		var k writer
 		k.claimKey(c.Ref())
-		switch v := b.Get(k.b); {
+		v, err := b.get(k.b)
+		switch {
+		case err != nil:
+			return err
 		case v == nil:
 			r.problem("claim of %s on %v: its payload is missing", c.Zone, c.Object)
 		case mesh.Sum(v) != c.Content || len(v) != int(c.Size):
@@ -223,7 +224,7 @@ func checkPayloads(ctx context.Context, tx *bbolt.Tx, claims []mesh.Claim, r *Re
 		}
 	}
 	held := 0
-	err := each(tx, bucketPayloads, func(_, _ []byte) error { held++; return nil })
+	err := tx.bucket(bucketPayloads).each(func(_, _ []byte) error { held++; return nil })
 	if err == nil && held > live {
 		r.problem("%d payloads for %d live claims", held, live)
 	}

@@ -14,8 +14,18 @@ func (w *writer) claimKey(ref mesh.ClaimRef) {
 	w.b = w.b[:len(w.b)-1]
 }
 
-func (w *writer) claim(c *mesh.Claim, log logno) {
-	w.u8(uint8(c.Kind))
+// claimMin is less than any claim takes in the file.
+const claimMin = 80
+
+// claimHolds in the byte of the kind says that the claim has a payload in its bucket: one that is gone is missed.
+const claimHolds = 128
+
+func (w *writer) claim(c *mesh.Claim, log logno, holds bool) {
+	kind := uint8(c.Kind)
+	if holds {
+		kind |= claimHolds
+	}
+	w.u8(kind)
 	w.u64(uint64(c.Version))
 	w.u32(uint32(c.Epoch))
 	w.u64(uint64(c.Birth))
@@ -34,6 +44,7 @@ type claimDecoder struct {
 	logs   *lognos
 	zones  map[string]mesh.Zone
 	object mesh.ObjectKey // the last one
+	holds  bool           // whether the last one has a payload
 }
 
 func newClaimDecoder(logs *lognos) *claimDecoder {
@@ -53,7 +64,8 @@ func (d *claimDecoder) decode(k, v []byte) (mesh.Claim, error) {
 		return c, err
 	}
 	r := reader{b: v}
-	c.Kind = mesh.ClaimKind(r.u8())
+	kind := r.u8()
+	c.Kind, d.holds = mesh.ClaimKind(kind&^claimHolds), kind&claimHolds != 0
 	c.Version = mesh.Version(r.u64())
 	c.Epoch = mesh.Epoch(r.u32())
 	c.Birth = mesh.Version(r.u64())
@@ -67,14 +79,20 @@ func (d *claimDecoder) decode(k, v []byte) (mesh.Claim, error) {
 	if err := r.end("claim"); err != nil {
 		return c, err
 	}
-	if c.Kind < mesh.Live || c.Kind > mesh.Released {
-		return c, fmt.Errorf("claim of kind %d: %w", c.Kind, errCorrupt)
+	if c.Kind < mesh.Live || c.Kind > mesh.Released || d.holds && c.Kind != mesh.Live {
+		return c, fmt.Errorf("claim of kind %d: %w", kind, errCorrupt)
 	}
 	var known bool
 	if c.At.Log, known = d.logs.key(no); !known {
 		return c, fmt.Errorf("claim names log number %d, which is not there: %w", no, errCorrupt)
 	}
 	return c, nil
+}
+
+// holdsPayload reports whether the claim under a key has a payload.
+func holdsPayload(claims bucket, key []byte) (bool, error) {
+	v, err := claims.get(key)
+	return len(v) > 0 && v[0]&claimHolds != 0, err
 }
 
 func same(last string, b []byte) string {

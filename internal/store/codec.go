@@ -18,6 +18,9 @@ type writer struct {
 	err error
 }
 
+// sized is a writer with room for most records and their seals: growing takes longer than writing.
+func sized() writer { return writer{b: make([]byte, 0, 160)} }
+
 func (w *writer) u8(v uint8)   { w.b = append(w.b, v) }
 func (w *writer) u32(v uint32) { w.b = order.AppendUint32(w.b, v) }
 func (w *writer) u64(v uint64) { w.b = order.AppendUint64(w.b, v) }

@@ -37,7 +37,7 @@ func (s *Store) Commit(b *oplog.Batch) error {
 }
 
 func (s *Store) commit(b *oplog.Batch) error {
-	return s.update(func(tx *bbolt.Tx) error {
+	return s.update(func(tx *txn) error {
 		if err := s.apply(tx, b); err != nil {
 			return err
 		}
@@ -46,7 +46,18 @@ func (s *Store) commit(b *oplog.Batch) error {
 }
 
 // update runs fn in a write transaction and commits it.
-func (s *Store) update(fn func(*bbolt.Tx) error) error {
+func (s *Store) update(fn func(*txn) error) error {
+	return s.write(func(bolt *bbolt.Tx) error {
+		tx := &txn{bolt: bolt}
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return tx.saveCounts()
+	})
+}
+
+// write is update without what seals and counts.
+func (s *Store) write(fn func(*bbolt.Tx) error) error {
 	return guarded(s.path, func() error {
 		s.wedged = true // until bbolt returns as it should
 		err := s.db.Update(fn)
@@ -69,7 +80,7 @@ func describe(b *oplog.Batch) string {
 }
 
 // apply carries out a batch in the order of its fields.
-func (s *Store) apply(tx *bbolt.Tx, b *oplog.Batch) error {
+func (s *Store) apply(tx *txn, b *oplog.Batch) error {
 	p := putter{tx: tx, lognos: s.lognos}
 	p.rows(b.Rows)
 	for _, span := range b.Prune {
@@ -138,7 +149,7 @@ func (s *Store) apply(tx *bbolt.Tx, b *oplog.Batch) error {
 
 // putter writes records until the first error.
 type putter struct {
-	tx     *bbolt.Tx
+	tx     *txn
 	lognos *lognos
 	err    error
 }
@@ -147,11 +158,11 @@ func (p *putter) put(bucket []byte, key, value func(*writer)) {
 	if p.err != nil {
 		return
 	}
-	var k, v writer
+	k, v := sized(), sized()
 	key(&k)
 	value(&v)
 	if p.err = errors.Join(k.err, v.err); p.err == nil {
-		p.err = p.tx.Bucket(bucket).Put(k.b, v.b)
+		p.err = p.tx.bucket(bucket).put(k.b, v.b)
 	}
 }
 
@@ -162,13 +173,13 @@ func (p *putter) drop(bucket []byte, key func(*writer)) {
 	var k writer
 	key(&k)
 	if p.err = k.err; p.err == nil {
-		p.err = p.tx.Bucket(bucket).Delete(k.b)
+		p.err = p.tx.bucket(bucket).delete(k.b)
 	}
 }
 
 func (p *putter) rows(rows []oplog.Row) {
-	b := p.tx.Bucket(bucketRows)
-	b.FillPercent = rowFill
+	b := p.tx.bucket(bucketRows)
+	b.bolt.FillPercent = rowFill
 	for i := range rows {
 		if p.err != nil {
 			return
@@ -179,7 +190,7 @@ func (p *putter) rows(rows []oplog.Row) {
 		}
 		var v []byte
 		if v, p.err = encodeRow(&rows[i]); p.err == nil {
-			p.err = b.Put(rowKey(no, rows[i].Seq), v)
+			p.err = b.put(rowKey(no, rows[i].Seq), v)
 		}
 	}
 }
@@ -190,23 +201,19 @@ func (p *putter) prune(span oplog.Span) {
 		return
 	}
 	// Deleting under a cursor makes it skip: look first, delete then.
-	b := p.tx.Bucket(bucketRows)
+	b := p.tx.bucket(bucketRows)
 	var doomed [][]byte
-	c := b.Cursor()
-	for k, _ := c.Seek(rowKey(no, span.From)); k != nil; k, _ = c.Next() {
+	p.err = b.keys(rowKey(no, span.From), func(k []byte) (bool, error) {
 		n, seq, err := splitRowKey(k)
-		if err != nil {
-			p.err = err
-			return
-		}
-		if n != no || seq >= span.To {
-			break
+		if err != nil || n != no || seq >= span.To {
+			return false, err
 		}
 		doomed = append(doomed, rowKey(n, seq))
-	}
+		return true, nil
+	})
 	for _, k := range doomed {
-		if p.err = b.Delete(k); p.err != nil {
-			return
+		if p.err == nil {
+			p.err = b.delete(k)
 		}
 	}
 }
@@ -219,28 +226,37 @@ func (p *putter) claim(c *oplog.ClaimWrite) {
 	if no, p.err = p.lognos.assign(p.tx, c.At.Log); p.err != nil {
 		return
 	}
-	var k, v writer
-	k.claimKey(c.Ref())
-	v.claim(&c.Claim, no)
-	if p.err = errors.Join(k.err, v.err); p.err != nil {
+	k, v := sized(), sized()
+	if k.claimKey(c.Ref()); k.err != nil {
+		p.err = k.err
 		return
 	}
-	if p.err = p.tx.Bucket(bucketClaims).Put(k.b, v.b); p.err != nil {
-		return
-	}
+	claims, payloads := p.tx.bucket(bucketClaims), p.tx.bucket(bucketPayloads)
+	holds := false
 	switch {
 	case c.Kind != mesh.Live:
-		p.err = p.tx.Bucket(bucketPayloads).Delete(k.b)
+		p.err = payloads.delete(k.b)
 	case len(c.Payload) > 0:
-		p.err = p.tx.Bucket(bucketPayloads).Put(k.b, c.Payload)
+		holds = true
+		p.err = payloads.put(k.b, append(make([]byte, 0, len(c.Payload)+sumSize), c.Payload...))
+	default:
+		holds, p.err = holdsPayload(claims, k.b)
+	}
+	v.claim(&c.Claim, no, holds)
+	if p.err = errors.Join(p.err, v.err); p.err == nil {
+		p.err = claims.put(k.b, v.b)
 	}
 }
 
 // evidence keeps the first proof of a log: one is enough, and whoever forks can make any number.
 func (p *putter) evidence(e *oplog.Evidence) {
+	if p.err != nil {
+		return
+	}
 	var k writer
 	k.logKey(e.Log)
-	if p.err == nil && p.tx.Bucket(bucketEvidence).Get(k.b) == nil {
+	var held []byte
+	if held, p.err = p.tx.bucket(bucketEvidence).get(k.b); p.err == nil && held == nil {
 		p.put(bucketEvidence, func(w *writer) { w.b = k.b }, func(v *writer) { v.evidence(e) })
 	}
 }

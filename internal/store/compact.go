@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"go.etcd.io/bbolt"
@@ -23,11 +24,11 @@ func (s *Store) compactIfDue() error {
 	if free < compactMin || free <= total/2 {
 		return nil
 	}
-	if disk, _, err := FreeSpace(s.path); err != nil || disk < uint64(total-free+compactReserve) {
-		s.o.Log.Warn("store not compacted: the copy might not fit on the disk", "path", s.path, "err", err)
+	if err := s.roomForCopy(total - free); err != nil {
+		s.o.Log.Warn("store not compacted", "path", s.path, "err", err)
 		return nil
 	}
-	db, f, err := s.copy()
+	db, f, err := s.copy(func(dst *bbolt.DB) error { return bbolt.Compact(dst, s.db, compactBatch) })
 	var damaged *DamagedError
 	switch {
 	case errors.As(err, &damaged):
@@ -36,8 +37,23 @@ func (s *Store) compactIfDue() error {
 		s.o.Log.Warn("store not compacted", "path", s.path, "err", err)
 		return nil
 	}
-	// From here on an error is final: it is not known which of the files has the name after a power cut.
-	err = s.fault(onInstall)
+	return s.swap(db, f)
+}
+
+// roomForCopy reports a disk on which a copy of so many bytes might not fit.
+func (s *Store) roomForCopy(size int64) error {
+	need := uint64(size) + compactReserve
+	free, _, err := FreeSpace(s.path)
+	if err == nil && free < need {
+		err = &fullError{fmt.Errorf("a copy of the store may take %d MiB, and %d MiB are free", need>>20, free>>20)}
+	}
+	return err
+}
+
+// swap goes on with a copy under the store's name. An error is final: it is not known which of the files has the
+// name after a power cut.
+func (s *Store) swap(db *bbolt.DB, f *os.File) error {
+	err := s.fault(onInstall)
 	if err == nil {
 		err = install(s.path)
 	}
@@ -52,8 +68,8 @@ func (s *Store) compactIfDue() error {
 	return old.Close()
 }
 
-// copy makes a compact copy under the new file's name, synced and locked.
-func (s *Store) copy() (db *bbolt.DB, f *os.File, err error) {
+// copy makes a copy under the new file's name, synced and locked; fill writes what is in it.
+func (s *Store) copy(fill func(dst *bbolt.DB) error) (db *bbolt.DB, f *os.File, err error) {
 	if err := s.fault(onCompact); err != nil {
 		return nil, nil, err
 	}
@@ -61,7 +77,7 @@ func (s *Store) copy() (db *bbolt.DB, f *os.File, err error) {
 	if db, f, err = openNew(s.path, bbolt.Options{NoSync: true}); err != nil {
 		return nil, nil, err
 	}
-	err = guarded(s.path, func() error { return bbolt.Compact(db, s.db, compactBatch) })
+	err = guarded(s.path, func() error { return fill(db) })
 	if err == nil {
 		err = s.fault(onSync)
 	}

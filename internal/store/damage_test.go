@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"go.etcd.io/bbolt"
-
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/meshtest/storetest"
@@ -239,6 +237,19 @@ func TestCircle(t *testing.T) {
 	}
 }
 
+// held returns a copy of what is under a key.
+func held(b bucket, key []byte) []byte {
+	v, err := b.get(key)
+	if err != nil {
+		panic(err)
+	}
+	return clone(v)
+}
+
+func placedKey(n int) []byte {
+	return written(func(w *writer) { w.object(object(n)) })
+}
+
 // TestCheck breaks one promise after the other behind the store's back.
 func TestCheck(t *testing.T) {
 	t.Parallel()
@@ -247,61 +258,87 @@ func TestCheck(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		want string
-		harm func(*Store, *bbolt.Tx) error
+		harm func(*Store, *txn) error
 	}{
-		{"a row is gone", "has 299 operations", func(s *Store, tx *bbolt.Tx) error {
-			return tx.Bucket(bucketRows).Delete(rowKey(1, 250))
+		{"a row is gone", "has 299 operations", func(s *Store, tx *txn) error {
+			return tx.bucket(bucketRows).delete(rowKey(1, 250))
 		}},
-		{"a body changed", "PayloadMismatch", func(s *Store, tx *bbolt.Tx) error {
-			b := tx.Bucket(bucketRows)
-			v := clone(b.Get(rowKey(1, 250)))
+		{"a body changed", "PayloadMismatch", func(s *Store, tx *txn) error {
+			b := tx.bucket(bucketRows)
+			v := held(b, rowKey(1, 250))
 			v[len(v)-1]++
-			return b.Put(rowKey(1, 250), v)
+			return b.put(rowKey(1, 250), v)
 		}},
-		{"an id changed", "do not have its id", func(s *Store, tx *bbolt.Tx) error {
-			b := tx.Bucket(bucketRows)
-			v := clone(b.Get(rowKey(1, 250)))
+		{"an id changed", "do not have its id", func(s *Store, tx *txn) error {
+			b := tx.bucket(bucketRows)
+			v := held(b, rowKey(1, 250))
 			v[0]++
-			return b.Put(rowKey(1, 250), v)
+			return b.put(rowKey(1, 250), v)
 		}},
-		{"two rows changed places", "belongs elsewhere", func(s *Store, tx *bbolt.Tx) error {
-			b := tx.Bucket(bucketRows)
-			return b.Put(rowKey(1, 250), clone(b.Get(rowKey(1, 251))))
+		{"two rows changed places", "belongs elsewhere", func(s *Store, tx *txn) error {
+			b := tx.bucket(bucketRows)
+			return b.put(rowKey(1, 250), held(b, rowKey(1, 251)))
 		}},
-		{"a row beyond the head", "beyond", func(s *Store, tx *bbolt.Tx) error {
-			b := tx.Bucket(bucketRows)
-			return b.Put(rowKey(1, 777), clone(b.Get(rowKey(1, 251))))
+		{"a row beyond the head", "beyond", func(s *Store, tx *txn) error {
+			b := tx.bucket(bucketRows)
+			return b.put(rowKey(1, 777), held(b, rowKey(1, 251)))
 		}},
-		{"a log without record", "without a log", func(s *Store, tx *bbolt.Tx) error {
+		{"a log without record", "without a log", func(s *Store, tx *txn) error {
 			return s.apply(tx, &oplog.Batch{DropLogs: []mesh.LogKey{log}})
 		}},
-		{"another payload", "its payload is another", func(s *Store, tx *bbolt.Tx) error {
+		{"another payload", "its payload is another", func(s *Store, tx *txn) error {
 			var k writer
 			k.claimKey(mesh.ClaimRef{Object: object(7), Zone: "us"})
-			return tx.Bucket(bucketPayloads).Put(k.b, []byte("another"))
+			return tx.bucket(bucketPayloads).put(k.b, []byte("another"))
 		}},
-		{"no payload", "its payload is missing", func(s *Store, tx *bbolt.Tx) error {
+		{"no payload", "its payload is missing", func(s *Store, tx *txn) error {
 			var k writer
 			k.claimKey(mesh.ClaimRef{Object: object(7), Zone: "us"})
-			return tx.Bucket(bucketPayloads).Delete(k.b)
+			return tx.bucket(bucketPayloads).delete(k.b)
 		}},
-		{"a payload of nobody", "payloads for", func(s *Store, tx *bbolt.Tx) error {
-			return tx.Bucket(bucketPayloads).Put([]byte("x"), []byte("y"))
+		{"a payload of nobody", "payloads for", func(s *Store, tx *txn) error {
+			return tx.bucket(bucketPayloads).put([]byte("x"), []byte("y"))
 		}},
-		{"an invitation that more took than it is for", "does not decode", func(s *Store, tx *bbolt.Tx) error {
-			b := tx.Bucket(bucketInvites)
-			v := clone(b.Get([]byte("invite07")))
+		{"an invitation that more took than it is for", "does not decode", func(s *Store, tx *txn) error {
+			b := tx.bucket(bucketInvites)
+			v := held(b, []byte("invite07"))
 			taken := v[len(v)-(keys.PublicSize+2+len("us")+8+1):]
-			return b.Put([]byte("invite07"), append(v, taken...))
+			return b.put([]byte("invite07"), append(v, taken...))
 		}},
-		{"a contact with more endpoints than are kept", "does not decode", func(s *Store, tx *bbolt.Tx) error {
-			b, key := tx.Bucket(bucketContacts), storetest.Key(7).Public()
-			v := clone(b.Get(key[:]))
+		{"a contact with more endpoints than are kept", "does not decode", func(s *Store, tx *txn) error {
+			b, key := tx.bucket(bucketContacts), storetest.Key(7).Public()
+			v := held(b, key[:])
 			endpoint := v[len(v)-(2+len("198.51.100.1:9102")):]
-			return b.Put(key[:], append(v, bytes.Repeat(endpoint, oplog.MaxEndpoints)...))
+			return b.put(key[:], append(v, bytes.Repeat(endpoint, oplog.MaxEndpoints)...))
 		}},
-		{"rubbish in a record", "does not decode", func(s *Store, tx *bbolt.Tx) error {
-			return tx.Bucket(bucketTrust).Put([]byte("short"), nil)
+		{"rubbish in a record", "does not decode", func(s *Store, tx *txn) error {
+			return tx.bucket(bucketTrust).put([]byte("short"), nil)
+		}},
+		{"another number", "record ConfigMap/default/app-000007 of bucket placed is not what was written", func(s *Store, tx *txn) error {
+			b, k := tx.bolt.Bucket(bucketPlaced), placedKey(7)
+			v := clone(b.Get(k))
+			v[5]++
+			return b.Put(k, v)
+		}},
+		{"the record of another key", "is not what was written", func(s *Store, tx *txn) error {
+			b := tx.bolt.Bucket(bucketPlaced)
+			return b.Put(placedKey(7), clone(b.Get(placedKey(8))))
+		}},
+		{"the record of another bucket", "is not what was written", func(s *Store, tx *txn) error {
+			v := clone(tx.bolt.Bucket(bucketPlaced).Get(placedKey(7)))
+			return tx.bolt.Bucket(bucketTrust).Put(placedKey(7), v)
+		}},
+		{"a record without its sum", "is not what was written", func(s *Store, tx *txn) error {
+			return tx.bolt.Bucket(bucketPlaced).Put(placedKey(7), []byte{1})
+		}},
+		{"a record that nobody deleted is gone", "holds 999 records, and 1000 were written", func(s *Store, tx *txn) error {
+			return tx.bolt.Bucket(bucketPlaced).Delete(placedKey(7))
+		}},
+		{"the counts are gone", "numbers of records", func(s *Store, tx *txn) error {
+			return tx.bolt.Bucket(bucketMeta).Delete(keyCounts)
+		}},
+		{"the node's record is gone", "the node's record is gone", func(s *Store, tx *txn) error {
+			return tx.bolt.Bucket(bucketMeta).Delete(keyNode)
 		}},
 	} {
 		path := filepath.Join(t.TempDir(), "mesh.db")
@@ -309,7 +346,7 @@ func TestCheck(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := openTest(t, path, small)
-		if err := s.db.Update(func(tx *bbolt.Tx) error { return test.harm(s, tx) }); err != nil {
+		if err := s.update(func(tx *txn) error { return test.harm(s, tx) }); err != nil {
 			t.Fatal(err)
 		}
 		r, err := s.Check(t.Context())

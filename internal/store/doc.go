@@ -6,15 +6,18 @@
 //
 // A file is never repaired, reset or overwritten behind the operator's back. One that is damaged, that another
 // node made, or that a newer version wrote is refused with the way out. Panics of bbolt and faults on mapped
-// pages, which is how a damaged file shows up, come back as *DamagedError.
+// pages, which is how a damaged file may show up, come back as *DamagedError.
+//
+// A bit that flips on the disk is noticed where it is read, or makes no difference: every record has a sum, the records
+// of a bucket are counted, and pages are looked at before bbolt follows them.
 //
 // # Files
 //
 //	mesh.db       the store, mode 0600, locked with flock while it is open
-//	mesh.db.new   a store in the making (first start, compaction); renamed onto mesh.db when synced, else removed
+//	mesh.db.new   a store in the making (first start, compaction, migration); renamed onto mesh.db when synced, else removed
 //	mesh.ballast  64 MiB of allocated nothing, deleted when the disk is full so that pruning has room
 //
-// # Format, version 3
+// # Format, version 4
 //
 // A bbolt file of 4096-byte pages with the buckets below. Integers are big-endian and of fixed size: u8, u32,
 // u64, and i64 in two's complement. hash, key and log id are 32 bytes. str is a u16 length and that many
@@ -22,8 +25,13 @@
 // group, kind, namespace and name, each followed by a zero byte, so that the order of keys is the order of
 // objects. A logno is a u32 that stands for a logkey: it makes rows and claims some 60 bytes smaller.
 //
+// Every value but the format's ends in a seal, which the table leaves out: u32 CRC-32C of the bucket's name, the key
+// and the value before it.
+//
 //	bucket    key              value
 //	meta      "format"         u32 version
+//	          "counts"         u32 number of records per bucket, in the order of this table; meta's is that of
+//	                           "node" alone, those of rows and payloads are zero: nobody counts these
 //	          "node"           str network, str zone, key author, u64 created, u64 incarnation,
 //	                           u64 last version, hash cluster, u64 counter, u64 next counter,
 //	                           i64 last ack, i64 last run, u8 replaced, u8 behind
@@ -35,8 +43,8 @@
 //	                           of the staged run (64); 8: nothing stands, 16: frozen, 128: by a false signature.
 //	                           A run is u32 begin, u32 next, hash head; a limit is u32 height, hash;
 //	                           unchecked is u32 from, u32 to.
-//	claims    objkey, zone     u8 kind, u64 version, u32 epoch, u64 birth, u32 size, hash content, logno,
-//	                           u64 incarnation, u32 seq, i64 since, rest new owner
+//	claims    objkey, zone     u8 kind, plus 128 if it has a payload, u64 version, u32 epoch, u64 birth, u32 size,
+//	                           hash content, logno, u64 incarnation, u32 seq, i64 since, rest new owner
 //	payloads  objkey, zone     the payload of a live claim
 //	placed    objkey           u8 state, u8 local, u32 epoch, u64 birth, u64 version, hash content, hash expect,
 //	                           hash base content, str base uid, rest zone
@@ -55,9 +63,10 @@
 //
 // Of an invitation's secret only the hash is kept, and of a contact at most 16 endpoints and 5 KiB of record.
 // Version 1 had neither invites nor contacts; version 2 neither flag 32 nor 64 nor 128, for it verified every
-// signature before it took an operation in.
+// signature before it took an operation in; version 3 neither seals nor counts, nor the 128 of a claim.
 //
-// Payloads live apart from claims, so that a start reads the index without touching their pages.
+// Payloads live apart from claims, so that a start reads the index without touching their pages. It can't count them,
+// nor rows: which there must be the index says, and a read that doesn't find one refuses.
 //
 // # Choices
 //

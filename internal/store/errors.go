@@ -104,6 +104,14 @@ func isFull(err error) bool {
 // errCorrupt is a record that does not decode. It becomes a DamagedError.
 var errCorrupt = errors.New("record does not decode")
 
+// corruptError is what else shows that a file is damaged. It matches errCorrupt.
+type corruptError string
+
+func (e corruptError) Error() string        { return string(e) }
+func (e corruptError) Is(target error) bool { return target == errCorrupt }
+
+func corrupt(format string, args ...any) error { return corruptError(fmt.Sprintf(format, args...)) }
+
 // classify gives errors of bbolt and of the system their type here.
 func (s *Store) classify(err error) error {
 	var damaged *DamagedError

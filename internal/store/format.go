@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 
 	"go.etcd.io/bbolt"
@@ -8,20 +9,9 @@ import (
 	"dcp.hiro.io/mesh/internal/oplog"
 )
 
-// formatVersion is the version that this code reads and writes. To raise it, append to migrations.
-const formatVersion = 3
-
-// migration brings a store from one version to the next, within a transaction.
-type migration struct {
-	from uint32
-	run  func(*bbolt.Tx) error
-}
-
-// migrations lead from every older version to formatVersion, one step each.
-var migrations = []migration{
-	{from: 1, run: addJoining},
-	{from: 2, run: func(*bbolt.Tx) error { return nil }}, // of records of logs without the new flags all was verified
-}
+// formatVersion is the version that this code reads and writes. To raise it, add a
+// step to migrate.
+const formatVersion = 4
 
 var (
 	bucketMeta     = []byte("meta")
@@ -47,35 +37,31 @@ var (
 		bucketInvites, bucketContacts,
 	}
 
-	keyFormat = []byte("format")
+	keyFormat = []byte("format") // the only record without a sum: every version has to read it
 	keyNode   = []byte("node")
+	keyCounts = []byte("counts")
 )
 
-func createBuckets(tx *bbolt.Tx, version uint32) error {
+// createBuckets makes what a new file holds.
+func createBuckets(bolt *bbolt.Tx) error {
 	for _, name := range buckets {
-		if _, err := tx.CreateBucket(name); err != nil {
+		if _, err := bolt.CreateBucket(name); err != nil {
 			return err
 		}
 	}
-	return putFormat(tx, version)
-}
-
-// addJoining makes the buckets that format 1 lacked.
-func addJoining(tx *bbolt.Tx) error {
-	for _, name := range [][]byte{bucketInvites, bucketContacts} {
-		if _, err := tx.CreateBucket(name); err != nil {
-			return err
-		}
+	tx := &txn{bolt: bolt, counts: make([]uint32, len(buckets)), dirty: true}
+	if err := tx.saveCounts(); err != nil {
+		return err
 	}
-	return nil
+	return putFormat(bolt, formatVersion)
 }
 
-func putFormat(tx *bbolt.Tx, version uint32) error {
-	return tx.Bucket(bucketMeta).Put(keyFormat, order.AppendUint32(nil, version))
+func putFormat(bolt *bbolt.Tx, version uint32) error {
+	return bolt.Bucket(bucketMeta).Put(keyFormat, order.AppendUint32(nil, version))
 }
 
-func readFormat(tx *bbolt.Tx) (uint32, error) {
-	b := tx.Bucket(bucketMeta)
+func readFormat(bolt *bbolt.Tx) (uint32, error) {
+	b := bolt.Bucket(bucketMeta)
 	if b == nil {
 		return 0, fmt.Errorf("not a store of mesh: %w", errCorrupt)
 	}
@@ -84,50 +70,10 @@ func readFormat(tx *bbolt.Tx) (uint32, error) {
 	return version, r.end("format version")
 }
 
-// migrate brings an older store up to date, in one transaction that also looks whose store it is: another
-// node's is left as it was.
-func (s *Store) migrate() error {
-	var version uint32
-	err := s.view(func(tx *bbolt.Tx) (err error) {
-		version, err = readFormat(tx)
-		return err
-	})
-	if err != nil || version >= formatVersion {
-		return err
-	}
-	if err := s.fault(onMigrate); err != nil {
-		return err
-	}
-	return s.update(func(tx *bbolt.Tx) error {
-		for ; version < formatVersion; version++ {
-			step, ok := s.migration(version)
-			if !ok {
-				return fmt.Errorf("no way from format %d to %d", version, formatVersion)
-			}
-			if err := step.run(tx); err != nil {
-				return fmt.Errorf("migrate from format %d: %w", version, err)
-			}
-		}
-		if err := putFormat(tx, formatVersion); err != nil {
-			return err
-		}
-		return s.checkOwner(tx)
-	})
-}
-
-func (s *Store) migration(from uint32) (migration, bool) {
-	for _, m := range s.o.migrations {
-		if m.from == from {
-			return m, true
-		}
-	}
-	return migration{}, false
-}
-
 // inspect checks what every later call relies on: the version, the buckets, the owner, the log numbers.
 func (s *Store) inspect() error {
-	return s.view(func(tx *bbolt.Tx) error {
-		version, err := readFormat(tx)
+	return s.view(func(tx *txn) error {
+		version, err := readFormat(tx.bolt)
 		switch {
 		case err != nil:
 			return err
@@ -138,11 +84,15 @@ func (s *Store) inspect() error {
 			return fmt.Errorf("%s: %w", s.path, ErrOlder)
 		}
 		for _, name := range buckets {
-			if tx.Bucket(name) == nil {
+			if tx.bolt.Bucket(name) == nil {
 				return fmt.Errorf("bucket %s is missing: %w", name, errCorrupt)
 			}
 		}
-		if err := s.checkOwner(tx); err != nil {
+		meta, err := readMeta(tx)
+		if err == nil {
+			err = s.checkOwner(meta)
+		}
+		if err != nil {
 			return err
 		}
 		s.lognos, err = loadLognos(tx)
@@ -150,10 +100,9 @@ func (s *Store) inspect() error {
 	})
 }
 
-func (s *Store) checkOwner(tx *bbolt.Tx) error {
-	meta, err := readMeta(tx)
-	if err != nil || meta == nil {
-		return err
+func (s *Store) checkOwner(meta *oplog.Meta) error {
+	if meta == nil {
+		return nil
 	}
 	have := Identity{meta.Network, meta.Zone, meta.Author}
 	if !s.o.Owner.accepts(have) && !s.ofFormer(have) {
@@ -173,8 +122,8 @@ func (s *Store) ofFormer(have Identity) bool {
 // there is no log of it to go on with. What the former key signed stays as a log of its own.
 func (s *Store) inherit() error {
 	var meta *oplog.Meta
-	err := s.view(func(tx *bbolt.Tx) (err error) {
-		if version, verr := readFormat(tx); verr != nil || version != formatVersion {
+	err := s.view(func(tx *txn) (err error) {
+		if version, verr := readFormat(tx.bolt); verr != nil || version != formatVersion {
 			return nil // inspect says so
 		}
 		meta, err = readMeta(tx)
@@ -189,13 +138,20 @@ func (s *Store) inherit() error {
 	meta.Author, meta.Incarnation = s.o.Owner.Author, 0
 	var w writer
 	w.meta(meta)
-	return s.update(func(tx *bbolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyNode, w.b) })
+	return s.update(func(tx *txn) error { return tx.bucket(bucketMeta).put(keyNode, w.b) })
 }
 
 // readMeta returns the node's record, or nil in a new store.
-func readMeta(tx *bbolt.Tx) (*oplog.Meta, error) {
-	v := tx.Bucket(bucketMeta).Get(keyNode)
+func readMeta(tx *txn) (*oplog.Meta, error) {
+	b := tx.bucket(bucketMeta)
+	v, err := b.get(keyNode)
+	if err != nil {
+		return nil, err
+	}
 	if v == nil {
+		if n, err := b.size(); err != nil || n > 0 {
+			return nil, errors.Join(err, corrupt("the node's record is gone"))
+		}
 		return nil, nil
 	}
 	m, err := decodeMeta(v)

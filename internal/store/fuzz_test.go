@@ -57,15 +57,24 @@ type authorCovers struct {
 	covers event.SnapshotBegin
 }
 
+type heldClaim struct {
+	claim mesh.Claim
+	holds bool
+}
+
 func records() []record {
 	logs := &lognos{number: map[mesh.LogKey]logno{}, keys: map[logno]mesh.LogKey{1: storetest.Log(1, 1)}}
 	claim := recordOf("claim",
-		func(k, v []byte) (mesh.Claim, error) { return newClaimDecoder(logs).decode(k, v) },
-		func(w *writer, c *mesh.Claim) { w.claimKey(c.Ref()) },
-		func(w *writer, c *mesh.Claim) { w.claim(c, 1) })
+		func(k, v []byte) (heldClaim, error) {
+			d := newClaimDecoder(logs)
+			c, err := d.decode(k, v)
+			return heldClaim{c, d.holds}, err
+		},
+		func(w *writer, c *heldClaim) { w.claimKey(c.claim.Ref()) },
+		func(w *writer, c *heldClaim) { w.claim(&c.claim, 1, c.holds) })
 	claim.make = func() (k, v []byte) {
 		c := storetest.ClaimOf(object(1), "eu", 7, "payload").Claim
-		return written(func(w *writer) { w.claimKey(c.Ref()) }), written(func(w *writer) { w.claim(&c, 1) })
+		return written(func(w *writer) { w.claimKey(c.Ref()) }), written(func(w *writer) { w.claim(&c, 1, true) })
 	}
 	covers := recordOf("covers",
 		func(k, v []byte) (authorCovers, error) {
@@ -176,11 +185,7 @@ func FuzzPages(f *testing.F) {
 			head = h // look at the pages as if the header were fine
 		}
 		for _, how := range []depth{shallow, deep} {
-			w := walk{f: r, pages: head.pages, how: how, seen: make(map[uint64]bool)}
-			err := w.tree(head.root, 0, deep)
-			if err == nil {
-				err = w.freelist(head.freelist)
-			}
+			err := newWalk(r, head, how).all(head)
 			if err != nil && len(patch) == 0 {
 				t.Errorf("a sound store: %v", err)
 			}

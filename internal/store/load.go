@@ -3,8 +3,6 @@ package store
 import (
 	"fmt"
 
-	"go.etcd.io/bbolt"
-
 	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
@@ -15,13 +13,13 @@ import (
 // key. It reads the index in one transaction and touches neither rows nor payloads.
 func (s *Store) Load() (*oplog.Index, error) {
 	x := new(oplog.Index)
-	if err := s.view(func(tx *bbolt.Tx) error { return s.load(tx, x) }); err != nil {
+	if err := s.view(func(tx *txn) error { return s.load(tx, x) }); err != nil {
 		return nil, fmt.Errorf("load store: %w", err)
 	}
 	return x, nil
 }
 
-func (s *Store) load(tx *bbolt.Tx, x *oplog.Index) (err error) {
+func (s *Store) load(tx *txn, x *oplog.Index) (err error) {
 	if x.Meta, err = readMeta(tx); err != nil {
 		return err
 	}
@@ -53,16 +51,16 @@ func (s *Store) load(tx *bbolt.Tx, x *oplog.Index) (err error) {
 		return err
 	}
 	x.Covers = make(map[keys.Public]event.SnapshotBegin)
-	return each(tx, bucketCovers, func(k, v []byte) error {
+	return tx.bucket(bucketCovers).each(func(k, v []byte) error {
 		author, c, err := decodeCovers(k, v)
 		x.Covers[author] = c
 		return err
 	})
 }
 
-func loadAll[T any](tx *bbolt.Tx, bucket []byte, decode func(k, v []byte) (T, error)) ([]T, error) {
+func loadAll[T any](tx *txn, bucket []byte, decode func(k, v []byte) (T, error)) ([]T, error) {
 	var out []T
-	err := each(tx, bucket, func(k, v []byte) error {
+	err := tx.bucket(bucket).each(func(k, v []byte) error {
 		t, err := decode(k, v)
 		out = append(out, t)
 		return err
@@ -70,16 +68,19 @@ func loadAll[T any](tx *bbolt.Tx, bucket []byte, decode func(k, v []byte) (T, er
 	return out, err
 }
 
-// loadClaims counts first: growing a slice of a hundred thousand claims would take twice the memory.
-func (s *Store) loadClaims(tx *bbolt.Tx) ([]mesh.Claim, error) {
-	n := 0
-	_ = each(tx, bucketClaims, func(_, _ []byte) error { n++; return nil })
-	if n == 0 {
-		return nil, nil
+// loadClaims knows how many there will be: growing a slice of a hundred thousand claims would take twice the memory.
+func (s *Store) loadClaims(tx *txn) ([]mesh.Claim, error) {
+	b := tx.bucket(bucketClaims)
+	n, err := b.size()
+	if err != nil {
+		return nil, err
 	}
-	claims := make([]mesh.Claim, 0, n)
+	var claims []mesh.Claim
+	if n > 0 {
+		claims = make([]mesh.Claim, 0, min(int64(n), tx.bolt.Size()/claimMin))
+	}
 	d := newClaimDecoder(s.lognos)
-	err := each(tx, bucketClaims, func(k, v []byte) error {
+	err = b.each(func(k, v []byte) error {
 		c, err := d.decode(k, v)
 		claims = append(claims, c)
 		return err

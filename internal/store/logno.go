@@ -6,8 +6,6 @@ import (
 	"math"
 	"sync"
 
-	"go.etcd.io/bbolt"
-
 	"dcp.hiro.io/mesh/internal/mesh"
 )
 
@@ -26,21 +24,21 @@ type lognos struct {
 	keys   map[logno]mesh.LogKey
 }
 
-func loadLognos(tx *bbolt.Tx) (*lognos, error) {
+func loadLognos(tx *txn) (*lognos, error) {
 	t := &lognos{number: make(map[mesh.LogKey]logno), keys: make(map[logno]mesh.LogKey)}
-	c := tx.Bucket(bucketLognos).Cursor()
-	for k, v := c.First(); k != nil; k, v = c.Next() {
+	err := tx.bucket(bucketLognos).each(func(k, v []byte) error {
 		rk, r := reader{b: k}, reader{b: v}
 		no, key := logno(rk.u32()), r.logKey()
 		if rk.end("") != nil || r.end("") != nil {
-			return nil, fmt.Errorf("log number: %w", errCorrupt)
+			return fmt.Errorf("log number: %w", errCorrupt)
 		}
 		if _, twice := t.number[key]; twice {
-			return nil, fmt.Errorf("log with two numbers: %w", errCorrupt)
+			return fmt.Errorf("log with two numbers: %w", errCorrupt)
 		}
 		t.number[key], t.keys[no] = no, key
-	}
-	return t, nil
+		return nil
+	})
+	return t, err
 }
 
 func (t *lognos) find(key mesh.LogKey) (logno, bool) {
@@ -59,12 +57,12 @@ func (t *lognos) key(no logno) (mesh.LogKey, bool) {
 
 // assign returns the number of a log, giving it one in tx if it has none. Readers may see a number before the
 // transaction is done; they find no rows under it.
-func (t *lognos) assign(tx *bbolt.Tx, key mesh.LogKey) (logno, error) {
+func (t *lognos) assign(tx *txn, key mesh.LogKey) (logno, error) {
 	if no, ok := t.find(key); ok {
 		return no, nil
 	}
-	b := tx.Bucket(bucketLognos)
-	n, err := b.NextSequence()
+	b := tx.bucket(bucketLognos)
+	n, err := b.next()
 	if err != nil {
 		return 0, err
 	}
@@ -73,7 +71,7 @@ func (t *lognos) assign(tx *bbolt.Tx, key mesh.LogKey) (logno, error) {
 	}
 	var w writer
 	w.logKey(key)
-	if err := b.Put(order.AppendUint32(nil, uint32(n)), w.b); err != nil {
+	if err := b.put(order.AppendUint32(nil, uint32(n)), w.b); err != nil {
 		return 0, err
 	}
 	t.mu.Lock()
@@ -82,16 +80,16 @@ func (t *lognos) assign(tx *bbolt.Tx, key mesh.LogKey) (logno, error) {
 	return logno(n), nil
 }
 
-// dropUnused forgets the numbers under which no row and no claim is left: every log ever held gets one, and
-// logs come and go with incarnations. Nobody else uses the store yet.
+// dropUnused forgets the numbers of logs without a record under which no row and no claim is left: every log ever
+// held gets one, and logs come and go with incarnations. Nobody else uses the store yet.
 func (s *Store) dropUnused() error {
 	if len(s.lognos.keys) <= lognosKept {
 		return nil
 	}
-	err := s.update(func(tx *bbolt.Tx) error {
+	err := s.update(func(tx *txn) error {
 		used := make(map[logno]bool)
 		d := newClaimDecoder(s.lognos)
-		err := each(tx, bucketClaims, func(k, v []byte) error {
+		err := tx.bucket(bucketClaims).each(func(k, v []byte) error {
 			c, err := d.decode(k, v)
 			used[s.lognos.number[c.At.Log]] = true
 			return err
@@ -99,13 +97,30 @@ func (s *Store) dropUnused() error {
 		if err != nil {
 			return err
 		}
-		rows := tx.Bucket(bucketRows).Cursor()
+		err = tx.bucket(bucketLogs).each(func(k, v []byte) error {
+			l, err := decodeLog(k, v)
+			if no, ok := s.lognos.number[l.Key]; ok {
+				used[no] = true
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		rows := tx.bucket(bucketRows)
 		for no, key := range s.lognos.keys {
-			k, _ := rows.Seek(rowKey(no, 0))
-			if used[no] || len(k) == rowKeySize && logno(order.Uint32(k)) == no {
+			err := rows.keys(rowKey(no, 0), func(k []byte) (bool, error) {
+				n, _, err := splitRowKey(k)
+				used[no] = used[no] || n == no
+				return false, err
+			})
+			if err != nil {
+				return err
+			}
+			if used[no] {
 				continue
 			}
-			if err := tx.Bucket(bucketLognos).Delete(order.AppendUint32(nil, uint32(no))); err != nil {
+			if err := tx.bucket(bucketLognos).delete(order.AppendUint32(nil, uint32(no))); err != nil {
 				return err
 			}
 			delete(s.lognos.keys, no)

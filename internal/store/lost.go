@@ -3,8 +3,6 @@ package store
 import (
 	"fmt"
 
-	"go.etcd.io/bbolt"
-
 	"dcp.hiro.io/mesh/internal/oplog"
 )
 
@@ -15,20 +13,28 @@ const lostBatch = 256
 func (s *Store) Lost() ([]oplog.LostEntry, error) {
 	var out []oplog.LostEntry
 	for next, more := uint64(0), true; more; {
-		err := s.view(func(tx *bbolt.Tx) error {
-			c := tx.Bucket(bucketLost).Cursor()
-			k, v := c.Seek(order.AppendUint64(nil, next))
-			for n := 0; k != nil && n < lostBatch; n++ {
+		err := s.view(func(tx *txn) error {
+			b := tx.bucket(bucketLost)
+			first, end, err := lostRange(b)
+			if err != nil {
+				return err
+			}
+			next = max(next, first)
+			stop := min(next+lostBatch, end)
+			err = b.from(order.AppendUint64(nil, next), func(k, v []byte) (bool, error) {
 				e, err := decodeLost(k, v, false)
-				if err != nil {
-					return err
+				if err != nil || e.ID != next {
+					return false, err
 				}
 				out = append(out, e)
-				next = e.ID + 1
-				k, v = c.Next()
+				next++
+				return next < stop, nil
+			})
+			if err == nil && next < stop {
+				err = corrupt("lost content %d is gone", next)
 			}
-			more = k != nil
-			return nil
+			more = next < end
+			return err
 		})
 		if err != nil {
 			return nil, fmt.Errorf("list lost content: %w", err)
@@ -39,14 +45,21 @@ func (s *Store) Lost() ([]oplog.LostEntry, error) {
 
 // LostOne returns one record with its payload, and whether it is held.
 func (s *Store) LostOne(id uint64) (e oplog.LostEntry, held bool, err error) {
-	err = s.view(func(tx *bbolt.Tx) (err error) {
+	err = s.view(func(tx *txn) error {
+		b := tx.bucket(bucketLost)
 		k := order.AppendUint64(nil, id)
-		v := tx.Bucket(bucketLost).Get(k)
-		if v == nil {
-			return nil
+		v, err := b.get(k)
+		if err != nil {
+			return err
 		}
-		held = true
-		e, err = decodeLost(k, v, true)
+		if held = v != nil; held {
+			e, err = decodeLost(k, v, true)
+			return err
+		}
+		first, end, err := lostRange(b)
+		if err == nil && id >= first && id < end {
+			err = corrupt("lost content %d is gone", id)
+		}
 		return err
 	})
 	if err != nil {
@@ -55,12 +68,29 @@ func (s *Store) LostOne(id uint64) (e oplog.LostEntry, held bool, err error) {
 	return e, held, nil
 }
 
+// lostRange returns the ids [first, end) that are held. There is no gap among them: the oldest go first.
+func lostRange(b bucket) (first, end uint64, err error) {
+	n, err := b.size()
+	if err != nil || n == 0 {
+		return 0, 0, err
+	}
+	c := b.bolt.Cursor()
+	k, _ := c.First()
+	first = number(k)
+	k, _ = c.Last()
+	end = number(k) + 1
+	if end-first != uint64(n) || end != b.bolt.Sequence()+1 {
+		return 0, 0, corrupt("bucket %s holds records %d to %d of %d, and %d were kept", b.name, first, end-1, b.bolt.Sequence(), n)
+	}
+	return first, end, nil
+}
+
 // putLost appends records and drops the oldest beyond the bounds.
-func (s *Store) putLost(tx *bbolt.Tx, records []oplog.LostRecord) error {
-	b := tx.Bucket(bucketLost)
+func (s *Store) putLost(tx *txn, records []oplog.LostRecord) error {
+	b := tx.bucket(bucketLost)
 	if s.lostBytes < 0 {
 		s.lostBytes = 0
-		err := each(tx, bucketLost, func(k, v []byte) error {
+		err := b.each(func(k, v []byte) error {
 			e, err := decodeLost(k, v, false)
 			s.lostBytes += e.Size
 			return err
@@ -70,7 +100,7 @@ func (s *Store) putLost(tx *bbolt.Tx, records []oplog.LostRecord) error {
 		}
 	}
 	for i := range records {
-		id, err := b.NextSequence()
+		id, err := b.next()
 		if err != nil {
 			return err
 		}
@@ -78,11 +108,11 @@ func (s *Store) putLost(tx *bbolt.Tx, records []oplog.LostRecord) error {
 		if w.lost(&records[i]); w.err != nil {
 			return w.err
 		}
-		if err := b.Put(order.AppendUint64(nil, id), w.b); err != nil {
+		if err := b.put(order.AppendUint64(nil, id), w.b); err != nil {
 			return err
 		}
 		s.lostBytes += len(records[i].Payload)
-		if err := s.evictLost(b, records[i].At); err != nil {
+		if err := s.evictLost(b, id, records[i].At); err != nil {
 			return err
 		}
 	}
@@ -90,23 +120,22 @@ func (s *Store) putLost(tx *bbolt.Tx, records []oplog.LostRecord) error {
 }
 
 // evictLost drops from the oldest on what is too old or too much, and never the newest.
-func (s *Store) evictLost(b *bbolt.Bucket, now int64) error {
-	newest := b.Sequence()
+func (s *Store) evictLost(b bucket, newest uint64, now int64) error {
 	for {
-		k, v := b.Cursor().First()
-		if k == nil {
-			return nil
-		}
-		e, err := decodeLost(k, v, false)
-		if err != nil {
+		var doomed []byte
+		err := b.from(nil, func(k, v []byte) (bool, error) {
+			e, err := decodeLost(k, v, false)
+			if err == nil && e.ID != newest && (s.lostBytes > oplog.LostBytes || oplog.LostExpired(e.At, now)) {
+				doomed = clone(k)
+				s.lostBytes -= e.Size
+			}
+			return false, err
+		})
+		if err != nil || doomed == nil {
 			return err
 		}
-		if e.ID == newest || s.lostBytes <= oplog.LostBytes && !oplog.LostExpired(e.At, now) {
-			return nil
-		}
-		if err := b.Delete(clone(k)); err != nil {
+		if err := b.delete(doomed); err != nil {
 			return err
 		}
-		s.lostBytes -= e.Size
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -172,91 +171,6 @@ func TestNewerFormat(t *testing.T) {
 	}
 	if after, _ := os.ReadFile(path); string(after) != string(before) {
 		t.Error("the refused file changed")
-	}
-}
-
-// TestMigration makes up a format 0 that kept the zone in a bucket of its own, and goes on from format 1.
-func TestMigration(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "mesh.db")
-	setFormat(t, path, 0)
-	author := storetest.Key(1).Public()
-	table := func(zone string) []migration {
-		return []migration{{from: 0, run: func(tx *bbolt.Tx) error {
-			var w writer
-			w.meta(&oplog.Meta{Zone: "eu", Author: author, Network: "net"})
-			if zone == "" {
-				return errors.New("cannot")
-			}
-			return tx.Bucket(bucketMeta).Put(keyNode, w.b)
-		}}, {from: 1, run: func(*bbolt.Tx) error { return nil }}, {from: 2, run: func(*bbolt.Tx) error { return nil }}}
-	}
-	open := func(o Options) error {
-		o.Ballast = -1
-		s, err := Open(path, o)
-		if err == nil {
-			err = s.Close()
-		}
-		return err
-	}
-	if _, err := OpenReadOnly(path); !errors.Is(err, ErrOlder) {
-		t.Errorf("OpenReadOnly = %v, want ErrOlder", err)
-	}
-	if err := open(Options{}); err == nil || !strings.Contains(err.Error(), "no way from format 0") {
-		t.Errorf("Open without a migration = %v", err)
-	}
-	if err := open(Options{migrations: table("")}); err == nil {
-		t.Error("Open with a failing migration = nil")
-	}
-	if err := open(Options{migrations: table("eu"), Owner: Identity{Zone: "us"}}); !errors.Is(err, ErrForeign) {
-		t.Errorf("Open as another zone = %v, want ErrForeign", err)
-	}
-	// None of these left a trace.
-	if _, err := OpenReadOnly(path); !errors.Is(err, ErrOlder) {
-		t.Errorf("OpenReadOnly = %v, want ErrOlder still", err)
-	}
-	if err := open(Options{migrations: table("eu")}); err != nil {
-		t.Fatalf("Open with migration: %v", err)
-	}
-	s, err := OpenReadOnly(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if x, err := s.Load(); err != nil || x.Meta.Zone != "eu" {
-		t.Errorf("Load = %+v, %v", x, err)
-	}
-}
-
-// TestMigrateFrom1 opens a store as the version before invitations wrote it.
-func TestMigrateFrom1(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "mesh.db")
-	s := openTest(t, path, small)
-	c := newChain(1)
-	if err := s.Commit(c.next()); err != nil {
-		t.Fatal(err)
-	}
-	before, err := s.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = s.db.Update(func(tx *bbolt.Tx) error {
-		return errors.Join(tx.DeleteBucket(bucketInvites), tx.DeleteBucket(bucketContacts), putFormat(tx, 1))
-	})
-	if err = errors.Join(err, s.Close()); err != nil {
-		t.Fatal(err)
-	}
-	s = openTest(t, path, small)
-	if after, err := s.Load(); err != nil || !reflect.DeepEqual(after, before) {
-		t.Errorf("Load = %+v, %v, want %+v", after, err, before)
-	}
-	invite := oplog.Invite{ID: "invite01", Uses: 1}
-	if err := s.Commit(&oplog.Batch{Invites: []oplog.Invite{invite}, Contacts: []oplog.Contact{{Key: storetest.Key(1).Public()}}}); err != nil {
-		t.Fatal(err)
-	}
-	if r, err := s.Check(t.Context()); err != nil || len(r.Problems) > 0 {
-		t.Errorf("Check = %+v, %v", r, err)
 	}
 }
 

@@ -11,8 +11,9 @@ import (
 )
 
 // This file looks at a bbolt file before bbolt is trusted with it, reading and never mapping. What bbolt would
-// not survive (a file cut short, a page tree that runs in a circle) is found here; what makes it panic is
-// caught later. The layout is bbolt's file format 2, in the byte order of the machine.
+// not survive (a file cut short, a page tree that runs in a circle) is found here, and what would hide records from
+// it: pages that are not laid out as it writes them, or whose keys are not those that lead to them. What makes it
+// panic is caught later. The layout is bbolt's file format 2, in the byte order of the machine.
 //
 //	page   u64 id, u16 flags, u16 count, u32 overflow; at 16 the elements or the header (meta)
 //	header u32 magic, u32 version, u32 page size, u32 flags, u64 root, u64 sequence,
@@ -21,8 +22,9 @@ import (
 //	leaf element    u32 flags, u32 position, u32 key size, u32 value size
 //	free list       u64 each, ascending; with count 0xFFFF the first is the count
 //
-// Positions count from the element. A leaf element with flag 1 is a bucket, whose value begins with its root
-// page; 0 says that the bucket is inside the value.
+// Positions count from the element. Keys and values follow the elements in the same order, without gaps, and a page
+// has no more overflow than they need. The key of a branch element is the first one of the page it leads to. A leaf
+// with flag 1 is a bucket, whose value begins with its root page; 0 says that the bucket is inside the value.
 
 const (
 	boltMagic   = 0xED0CDAED
@@ -70,11 +72,7 @@ func checkPages(f *os.File, how depth) error {
 	if err != nil {
 		return err
 	}
-	w := walk{f: f, pages: h.pages, how: how, seen: make(map[uint64]bool)}
-	if err := w.tree(h.root, 0, deep); err != nil {
-		return err
-	}
-	return w.freelist(h.freelist)
+	return newWalk(f, h, how).all(h)
 }
 
 // header is the part of a header page that matters here.
@@ -89,7 +87,7 @@ func readHeader(f io.ReaderAt, size int64) (header, error) {
 		return header{}, fmt.Errorf("%d bytes are too short for a store", size)
 	}
 	var best header
-	found := false
+	found, flipped := false, uint64(0)
 	for i := range int64(2) {
 		b := make([]byte, pageHeader+64)
 		if _, err := f.ReadAt(b, i*pageSize); err != nil {
@@ -99,8 +97,13 @@ func readHeader(f io.ReaderAt, size int64) (header, error) {
 		if ok && (!found || h.tx > best.tx) {
 			best, found = h, true
 		}
+		if !ok {
+			flipped = max(flipped, flippedTx(b[pageHeader:]))
+		}
 	}
 	switch {
+	case found && flipped > best.tx:
+		return header{}, fmt.Errorf("a bit flipped in the header page of its last commit, %d", flipped)
 	case !found:
 		return header{}, errors.New("neither of its two header pages is whole")
 	case best.pages > uint64(size)/pageSize:
@@ -124,17 +127,62 @@ func decodeHeader(b []byte) (header, bool) {
 	}, ok
 }
 
+// flippedTx returns the transaction of a header that is whole but for one bit; 0: it isn't. A torn page is a mixture of two
+// commits and its own was never acknowledged. That of a flipped bit was, and the one before must not pass for it.
+func flippedTx(b []byte) uint64 {
+	for bit := range 64 * 8 {
+		b[bit/8] ^= 1 << (bit % 8)
+		h, ok := decodeHeader(b)
+		b[bit/8] ^= 1 << (bit % 8)
+		if ok {
+			return h.tx
+		}
+	}
+	return 0
+}
+
 // walk follows the page tree of the root and of every bucket in it.
 type walk struct {
 	f     io.ReaderAt
 	pages uint64
 	how   depth
-	seen  map[uint64]bool
+	seen  []uint64 // a bit for each page
+}
+
+func newWalk(f io.ReaderAt, h header, how depth) *walk {
+	return &walk{f: f, pages: h.pages, how: how, seen: make([]uint64, h.pages/64+1)}
+}
+
+func (w *walk) all(h header) error {
+	if err := w.tree(h.root, branchOf{how: deep, top: true}); err != nil {
+		return err
+	}
+	return w.freelist(h.freelist)
+}
+
+// branchOf says what leads to a page.
+type branchOf struct {
+	// first is the page's first key, and all are below end; nil: unknown, as above a root.
+	first, end []byte
+	level      int
+	how        depth
+	top        bool // the tree of buckets, and not of records
+}
+
+// holds reports a key of a page that is not where it belongs; last is the one before it.
+func (at branchOf) holds(p page, i int, last, key []byte) error {
+	switch {
+	case i == 0 && at.first != nil && !bytes.Equal(key, at.first),
+		i > 0 && bytes.Compare(key, last) <= 0,
+		at.end != nil && bytes.Compare(key, at.end) >= 0:
+		return fmt.Errorf("page %d: key %d is out of order", p.id(), i)
+	}
+	return nil
 }
 
 // tree checks the page id and what is below it. Buckets inside a leaf count as below.
-func (w *walk) tree(id uint64, level int, how depth) error {
-	if level > maxDepth {
+func (w *walk) tree(id uint64, at branchOf) error {
+	if at.level > maxDepth {
 		return errors.New("its page tree is too deep")
 	}
 	p, err := w.page(id)
@@ -142,76 +190,125 @@ func (w *walk) tree(id uint64, level int, how depth) error {
 		return err
 	}
 	if p.flags() == flagLeaf {
-		return w.leaf(p, level)
+		end, err := w.leaf(p, at)
+		if err != nil {
+			return err
+		}
+		return fills(p, end)
 	}
 	if p.count() == 0 {
 		return fmt.Errorf("page %d is a branch to nowhere", id)
 	}
+	keys, err := branchKeys(p, at)
+	if err != nil {
+		return err
+	}
 	leavesBelow := false
-	for i := range p.count() {
-		e := p[pageHeader+i*elementSize:]
-		if uint64(native.Uint32(e))+uint64(native.Uint32(e[4:])) > uint64(len(e)) {
-			return outside(p, i)
-		}
-		child := native.Uint64(e[8:])
+	for i, key := range keys {
+		child := native.Uint64(p[pageHeader+i*elementSize+8:])
 		if err := w.inside(child); err != nil {
 			return err
 		}
-		if leavesBelow {
-			continue
-		}
-		if how == shallow && i == 0 {
+		if at.how == shallow && i == 0 {
 			first, err := w.header(child)
 			if err != nil {
 				return err
 			}
-			if leavesBelow = first.flags() == flagLeaf; leavesBelow {
-				continue
-			}
+			leavesBelow = first.flags() == flagLeaf
 		}
-		if err := w.tree(child, level+1, how); err != nil {
+		if leavesBelow {
+			w.mark(child)
+			continue
+		}
+		below := branchOf{first: key, end: at.end, level: at.level + 1, how: at.how, top: at.top}
+		if i+1 < len(keys) {
+			below.end = keys[i+1]
+		}
+		if err := w.tree(child, below); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// leaf checks the elements of a leaf and follows the buckets among them. A bucket inside its own element is a
-// page of leaves of its own, without buckets.
-func (w *walk) leaf(p page, level int) error {
-	for i := range p.count() {
-		e := p[pageHeader+i*elementSize:]
-		pos, ksize, vsize := native.Uint32(e[4:]), native.Uint32(e[8:]), native.Uint32(e[12:])
-		if uint64(pos)+uint64(ksize)+uint64(vsize) > uint64(len(e)) || pos < elementSize {
-			return outside(p, i)
+// branchKeys checks the elements of a branch and returns their keys.
+func branchKeys(p page, at branchOf) ([][]byte, error) {
+	keys := make([][]byte, p.count())
+	end := uint64(pageHeader + p.count()*elementSize)
+	for i := range keys {
+		e := pageHeader + i*elementSize
+		pos, ksize := uint64(native.Uint32(p[e:])), uint64(native.Uint32(p[e+4:]))
+		if uint64(e)+pos != end || end+ksize > uint64(len(p)) {
+			return nil, outside(p, i)
 		}
-		if native.Uint32(e)&flagBucket == 0 {
-			continue
-		}
-		v := e[pos+ksize:][:vsize]
-		if len(v) < bucketHeader {
-			return fmt.Errorf("page %d: bucket %d is cut short", p.id(), i)
-		}
-		if root := native.Uint64(v); root != 0 {
-			if err := w.tree(root, level+1, w.how || depth(!isBulk(e[pos:][:ksize]))); err != nil {
-				return err
-			}
-			continue
-		}
-		in := page(v[bucketHeader:])
-		if len(in) < pageHeader || in.flags() != flagLeaf || pageHeader+in.count()*elementSize > len(in) {
-			return fmt.Errorf("page %d: bucket %d is not what it should be", p.id(), i)
-		}
-		for i := range in.count() {
-			if native.Uint32(in[pageHeader+i*elementSize:])&flagBucket != 0 {
-				return fmt.Errorf("page %d: a bucket within a bucket", p.id())
-			}
-		}
-		if err := w.leaf(in, level+1); err != nil {
-			return err
+		keys[i] = p[end:][:ksize]
+		end += ksize
+		if err := at.holds(p, i, keys[max(i-1, 0)], keys[i]); err != nil {
+			return nil, err
 		}
 	}
+	return keys, fills(p, end)
+}
+
+// fills reports a page with other overflow than its bytes need: with the page it would be freed.
+func fills(p page, size uint64) error {
+	if (size+pageSize-1)/pageSize != p.overflow()+1 {
+		return fmt.Errorf("page %d: %d bytes in %d pages", p.id(), size, p.overflow()+1)
+	}
 	return nil
+}
+
+// leaf checks the elements of a leaf, follows the buckets among them, and returns where the last one ends. A bucket inside
+// its own element is a page of leaves of its own, without buckets.
+func (w *walk) leaf(p page, at branchOf) (end uint64, err error) {
+	end = uint64(pageHeader + p.count()*elementSize)
+	if p.count() == 0 && at.first != nil {
+		return 0, fmt.Errorf("page %d is empty", p.id())
+	}
+	var last []byte
+	for i := range p.count() {
+		e := pageHeader + i*elementSize
+		flags, pos := native.Uint32(p[e:]), uint64(native.Uint32(p[e+4:]))
+		ksize, vsize := uint64(native.Uint32(p[e+8:])), uint64(native.Uint32(p[e+12:]))
+		if uint64(e)+pos != end || end+ksize+vsize > uint64(len(p)) {
+			return 0, outside(p, i)
+		}
+		key, v := p[end:][:ksize], p[end+ksize:][:vsize]
+		end += ksize + vsize
+		if err := at.holds(p, i, last, key); err != nil {
+			return 0, err
+		}
+		last = key
+		if bucket := flags&flagBucket != 0; bucket != at.top {
+			return 0, fmt.Errorf("page %d: a bucket within a bucket, or a record beside", p.id())
+		}
+		if !at.top {
+			continue
+		}
+		if err := w.bucket(p, i, key, v, at.level+1); err != nil {
+			return 0, err
+		}
+	}
+	return end, nil
+}
+
+// bucket checks the tree of the bucket that is element i of a page.
+func (w *walk) bucket(p page, i int, name, v []byte, level int) error {
+	if len(v) < bucketHeader {
+		return fmt.Errorf("page %d: bucket %d is cut short", p.id(), i)
+	}
+	if root := native.Uint64(v); root != 0 {
+		return w.tree(root, branchOf{level: level, how: w.how || depth(!isBulk(name))})
+	}
+	in := page(v[bucketHeader:])
+	if len(in) < pageHeader || in.id() != 0 || in.flags() != flagLeaf || in.overflow() != 0 || pageHeader+in.count()*elementSize > len(in) {
+		return fmt.Errorf("page %d: bucket %d is not what it should be", p.id(), i)
+	}
+	end, err := w.leaf(in, branchOf{level: level})
+	if err == nil && end != uint64(len(in)) {
+		err = fmt.Errorf("page %d: bucket %d holds %d bytes in %d", p.id(), i, end, len(in))
+	}
+	return err
 }
 
 // freelist checks that the pages that the next commits will overwrite are not in use, as far as was walked.
@@ -240,7 +337,7 @@ func (w *walk) freelist(id uint64) error {
 	last := uint64(1)
 	for ids := p[at:]; len(ids) > 0; ids = ids[8:] {
 		free := native.Uint64(ids)
-		if free <= last || free >= w.pages || free == id || w.seen[free] {
+		if free <= last || free >= w.pages || free >= id && free <= id+p.overflow() || w.isSeen(free) {
 			return fmt.Errorf("page %d is listed as free and cannot be", free)
 		}
 		last = free
@@ -257,11 +354,14 @@ func (w *walk) inside(id uint64) error {
 	if id < 2 || id >= w.pages {
 		return fmt.Errorf("a reference to page %d, which is outside the file", id)
 	}
-	if w.seen[id] {
+	if w.isSeen(id) {
 		return fmt.Errorf("two references to page %d", id)
 	}
 	return nil
 }
+
+func (w *walk) isSeen(id uint64) bool { return w.seen[id/64]&(1<<(id%64)) != 0 }
+func (w *walk) mark(id uint64)        { w.seen[id/64] |= 1 << (id % 64) }
 
 // header reads the first bytes of a page that must be a branch or a leaf.
 func (w *walk) header(id uint64) (page, error) {
@@ -275,12 +375,11 @@ func (w *walk) header(id uint64) (page, error) {
 	return p, nil
 }
 
-// page reads a whole page and marks it as seen.
+// page reads a whole page and marks it as seen, with its overflow.
 func (w *walk) page(id uint64) (page, error) {
 	if err := w.inside(id); err != nil {
 		return nil, err
 	}
-	w.seen[id] = true
 	head, err := w.header(id)
 	if err != nil {
 		return nil, err
@@ -288,6 +387,12 @@ func (w *walk) page(id uint64) (page, error) {
 	size := (head.overflow() + 1) * pageSize
 	if id+head.overflow() >= w.pages || head.count()*elementSize+pageHeader > int(size) {
 		return nil, fmt.Errorf("page %d reaches out of the file", id)
+	}
+	for part := id; part <= id+head.overflow(); part++ {
+		if err := w.inside(part); err != nil {
+			return nil, err
+		}
+		w.mark(part)
 	}
 	return w.read(id, size)
 }

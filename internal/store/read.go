@@ -3,8 +3,6 @@ package store
 import (
 	"fmt"
 
-	"go.etcd.io/bbolt"
-
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/oplog"
 )
@@ -18,19 +16,26 @@ func (s *Store) Payload(ref mesh.ClaimRef) ([]byte, error) {
 		return nil, nil // no claim has such a name
 	}
 	var payload []byte
-	err := s.view(func(tx *bbolt.Tx) error {
-		held := tx.Bucket(bucketPayloads).Get(k.b)
-		v := tx.Bucket(bucketClaims).Get(k.b)
-		if v == nil {
-			payload = clone(held)
-			return nil
-		}
-		c, err := newClaimDecoder(s.lognos).decode(k.b, v)
+	err := s.view(func(tx *txn) error {
+		held, err := tx.bucket(bucketPayloads).get(k.b)
 		if err != nil {
 			return err
 		}
+		v, err := tx.bucket(bucketClaims).get(k.b)
+		if err != nil || v == nil {
+			payload = clone(held)
+			return err
+		}
+		d := newClaimDecoder(s.lognos)
+		c, err := d.decode(k.b, v)
+		if err != nil {
+			return err
+		}
+		if d.holds && held == nil {
+			return corrupt("payload of the claim of %s on %s is gone", ref.Zone, ref.Object)
+		}
 		if held != nil && c.Kind == mesh.Live && (len(held) != int(c.Size) || mesh.Sum(held) != c.Content) {
-			return fmt.Errorf("payload of the claim of %s on %s is not what was written: %w", ref.Zone, ref.Object, errCorrupt)
+			return corrupt("payload of the claim of %s on %s is not what was written", ref.Zone, ref.Object)
 		}
 		payload = clone(held)
 		return nil
@@ -52,26 +57,30 @@ func (s *Store) Rows(log mesh.LogKey, from, to uint32, maxBytes int) ([]oplog.Ro
 		return nil, nil
 	}
 	var rows []oplog.Row
-	err := s.view(func(tx *bbolt.Tx) error {
-		c := tx.Bucket(bucketRows).Cursor()
-		size := 0
-		for k, v := c.Seek(rowKey(no, from)); k != nil && (len(rows) == 0 || size < maxBytes); k, v = c.Next() {
+	err := s.view(func(tx *txn) error {
+		next, size := from, 0
+		err := tx.bucket(bucketRows).from(rowKey(no, from), func(k, v []byte) (bool, error) {
 			n, seq, err := splitRowKey(k)
-			if err != nil {
-				return err
-			}
-			if n != no || seq >= to {
-				return nil
+			if err != nil || n != no || seq >= to {
+				return false, err
 			}
 			row, err := decodeRow(log, seq, v)
+			if err == nil {
+				err = noneHeld(tx, log, next, seq)
+			}
 			if err != nil {
-				return err
+				return false, err
 			}
 			row.Header, row.Body = clone(row.Header), clone(row.Body)
 			rows = append(rows, row)
+			next = seq + 1
 			size += row.Size()
+			return size < maxBytes, nil
+		})
+		if err == nil && (len(rows) == 0 || size < maxBytes) {
+			err = noneHeld(tx, log, next, to)
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read operations [%d, %d) of log %s: %w", from, to, mesh.Hash(log.Log).Short(), err)
@@ -88,10 +97,13 @@ func (s *Store) RowID(log mesh.LogKey, seq uint32) (id mesh.Hash, held bool, err
 	if !known {
 		return id, false, nil
 	}
-	err = s.view(func(tx *bbolt.Tx) error {
-		v := tx.Bucket(bucketRows).Get(rowKey(no, seq))
+	err = s.view(func(tx *txn) error {
+		v, err := tx.bucket(bucketRows).get(rowKey(no, seq))
+		if err != nil {
+			return err
+		}
 		if v == nil {
-			return nil
+			return noneHeld(tx, log, seq, seq+1)
 		}
 		row, err := decodeRow(log, seq, v)
 		id, held = row.ID, err == nil
@@ -103,11 +115,39 @@ func (s *Store) RowID(log mesh.LogKey, seq uint32) (id mesh.Hash, held bool, err
 	return id, held, nil
 }
 
+// noneHeld refuses that no row of [from, to) is there, if the record of the log says that some are. Rows without a
+// record are not missed.
+func noneHeld(tx *txn, log mesh.LogKey, from, to uint32) error {
+	if from >= to {
+		return nil
+	}
+	var k writer
+	k.logKey(log)
+	v, err := tx.bucket(bucketLogs).get(k.b)
+	if err != nil || v == nil {
+		return err
+	}
+	l, err := decodeLog(k.b, v)
+	if err != nil {
+		return err
+	}
+	if l.Staged == nil {
+		l.Staged = new(oplog.Run)
+	}
+	for _, held := range []oplog.Range{{From: l.Start, To: l.Next}, {From: l.Staged.Begin, To: l.Staged.Next}} {
+		// A log that is dropped is pruned from below, its chain too.
+		if gone := (oplog.Range{From: max(held.From, l.Pruned), To: held.To}).Within(from, to); !gone.Empty() {
+			return corrupt("operations [%d, %d) of log %v (%s) are gone", gone.From, gone.To, l.Instance, mesh.Hash(log.Log).Short())
+		}
+	}
+	return nil
+}
+
 // Evidence returns the proofs of forks, in the order of their logs: the first one of each log.
 func (s *Store) Evidence() ([]oplog.Evidence, error) {
 	var out []oplog.Evidence
-	err := s.view(func(tx *bbolt.Tx) error {
-		return each(tx, bucketEvidence, func(k, v []byte) error {
+	err := s.view(func(tx *txn) error {
+		return tx.bucket(bucketEvidence).each(func(k, v []byte) error {
 			e, err := decodeEvidence(k, v)
 			out = append(out, e)
 			return err
@@ -117,15 +157,4 @@ func (s *Store) Evidence() ([]oplog.Evidence, error) {
 		return nil, fmt.Errorf("read proofs of forks: %w", err)
 	}
 	return out, nil
-}
-
-// each calls fn with every record of a bucket, in key order.
-func each(tx *bbolt.Tx, bucket []byte, fn func(k, v []byte) error) error {
-	c := tx.Bucket(bucket).Cursor()
-	for k, v := c.First(); k != nil; k, v = c.Next() {
-		if err := fn(k, v); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -22,7 +22,7 @@ func splitRowKey(k []byte) (no logno, seq uint32, err error) {
 }
 
 func encodeRow(r *oplog.Row) ([]byte, error) {
-	w := writer{b: make([]byte, 0, len(r.ID)+4+r.Size())}
+	w := writer{b: make([]byte, 0, len(r.ID)+4+r.Size()+sumSize)}
 	w.hash(r.ID)
 	w.bytes(r.Header)
 	w.b = append(w.b, r.Body...)

@@ -177,7 +177,7 @@ func (s *Store) create() error {
 	if _, err = os.Lstat(s.path); err == nil {
 		err = fs.ErrExist
 	} else if errors.Is(err, fs.ErrNotExist) {
-		err = db.Update(func(tx *bbolt.Tx) error { return createBuckets(tx, formatVersion) })
+		err = db.Update(createBuckets)
 	}
 	if err == nil {
 		err = s.fault(onInstall)
@@ -243,11 +243,13 @@ func (s *Store) fault(a action) error {
 }
 
 // view runs fn in a read transaction that is over when it returns.
-func (s *Store) view(fn func(*bbolt.Tx) error) error {
+func (s *Store) view(fn func(*txn) error) error {
 	if err := s.usable(); err != nil {
 		return err
 	}
-	err := s.classify(guarded(s.path, func() error { return s.db.View(fn) }))
+	err := s.classify(guarded(s.path, func() error {
+		return s.db.View(func(bolt *bbolt.Tx) error { return fn(&txn{bolt: bolt}) })
+	}))
 	var damaged *DamagedError
 	if errors.As(err, &damaged) {
 		s.fail(err)
