@@ -36,7 +36,7 @@ type watched struct {
 
 // door is a client of the node's socket.
 func (z *zone) door() *http.Client {
-	// A node serves 128 connections at a time; those that wait idly for a next request count.
+	// A node serves 128 connections at a time; those that wait idly for a next request give way to newcomers.
 	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(z.data, "api.sock"))
 	}}}

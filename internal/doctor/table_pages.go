@@ -98,7 +98,7 @@ var peersPages = []Page{
 	{ID: "peers.loss", Group: "peers", Title: "the links lose no packets", Needs: needsNode,
 		Text: "Over QUIC the packets of the last minutes that had to be sent again are counted, over TCP the probes that were not answered in time. " +
 			"Above 2 % replication slows down. On simulated links a peer that lives counts as Ready over QUIC at 20 %, too; over TCP it counts as " +
-			"NotReady for a moment about once an hour at 20 %, and once a minute from 10 % on where delays vary by a second as well. Look at the " +
+			"NotReady for a moment less than once an hour, and every two minutes at 20 % where delays vary by two seconds as well. Look at the " +
 			"way between the two."},
 	{ID: "peers.lag", Group: "peers", Title: "everything announced is applied", Needs: needsNode,
 		Text: "Operations that somebody announced and that are not applied here. A few seconds are normal, and so is lag of a zone that is not " +

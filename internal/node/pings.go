@@ -127,6 +127,9 @@ func (p *pings) roundTrip() time.Duration {
 	return p.rtt
 }
 
+// shortPatience is how long an answer is waited for at least.
+func shortPatience(every time.Duration) time.Duration { return every * 3 / 4 }
+
 // patience is how long an answer is waited for on a link that is probed every interval: three quarters of an interval where
 // answers come quickly, more where they take long or come unevenly, and two intervals as long as nothing is known. stream is
 // whether nothing but the stream tells of the peer: then what is lost twice in a row is waited for too, since a
@@ -137,9 +140,11 @@ func (p *pings) patience(every time.Duration, stream bool) time.Duration {
 	if p.mean == 0 {
 		return 2 * every
 	}
+	longest := slowestAnswer * every
+	p.slow = min(p.slow, longest*4/5) // more would be waited for no longer, but for more time
 	d := max(p.mean+4*p.vary, p.slow+p.slow/4)
 	if stream {
 		d += d / 2
 	}
-	return min(max(d, every*3/4), slowestAnswer*every)
+	return min(max(d, shortPatience(every)), longest)
 }

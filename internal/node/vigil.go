@@ -7,7 +7,8 @@ const (
 	// QUIC would take half a minute. On a slow link it is deadAnswers times what an answer is waited for, if that is more.
 	deadProbes  = 5
 	deadAnswers = 3
-	// measureEvery is how many probe intervals may pass without measuring the round trip of a busy link.
+	// measureEvery is how many probe intervals may pass without measuring the round trip of a busy link. A link on which
+	// answers are waited for for long is measured in each: it may be slow no more, and a peer that dies be noticed sooner.
 	measureEvery = 5
 	// slack is the part of a probe interval before its time when something counts as due: the next look is later.
 	slack = 20
@@ -71,7 +72,11 @@ func (v *vigil) decide(now time.Time, written uint64) outlook {
 		v.pings.late()
 		o.missed, o.asked, o.ask = true, sent, true
 	}
-	o.ask = o.ask || over(v.measured, measureEvery*v.every)
+	rest := measureEvery * v.every
+	if v.pings.roundTrip() > 0 && patience > shortPatience(v.every) {
+		rest = v.every
+	}
+	o.ask = o.ask || over(v.measured, rest)
 	// While the peer has so much to say that we only listen, its questions may wait behind all that for longer than it
 	// waits for an answer; so it hears of us unasked.
 	o.speak = !o.ask && v.busy > 1 && over(v.spoke, v.every*3/4)
