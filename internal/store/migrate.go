@@ -54,6 +54,9 @@ func (s *Store) migrate() error {
 	if err == nil {
 		err = s.sealAll()
 	}
+	if err == nil {
+		s.o.Log.Info("brought the store up to date; earlier versions of mesh can't read it any more", "path", s.path, "from", version, "format", formatVersion)
+	}
 	return err
 }
 
