@@ -272,6 +272,14 @@ func (n *Node) readGossip(ctx context.Context, from *gossip) error {
 	}
 }
 
+// outOfReach says whom gossip has to reach because no link does; nobody where it is switched off.
+func (n *Node) outOfReach() membership.Reach {
+	if n.gossip.Load() == nil {
+		return membership.AllLinked
+	}
+	return n.presence.reach()
+}
+
 // gossipOperation is for operations of our own, while somebody is out of reach.
 func (n *Node) gossipOperation(op replica.Published) {
 	if len(op.Header)+len(op.Body)+64 > gossipMax {
@@ -284,17 +292,14 @@ func (n *Node) gossipOperation(op replica.Published) {
 // much for those who have it already. Somebody who seems to be gone may be cut off from us alone, and not know of us
 // either; the first that each hears of the other is such a heartbeat that is gossiped anyway.
 func (n *Node) gossipHeartbeat(h *heartbeat) {
-	reach := n.presence.reach()
+	reach := n.outOfReach()
 	if reach == membership.SomeBeyond || reach == membership.SomeGone && h.Counter%gossipAnyway == 0 {
 		n.gossipSend(encodeHeartbeat(h, n.cfg.Key))
 	}
 }
 
-// gossipSend publishes without waiting for anyone, if gossip isn't switched off.
+// gossipSend publishes without waiting for anyone.
 func (n *Node) gossipSend(frame []byte) {
-	if n.gossip.Load() == nil {
-		return
-	}
 	select {
 	case n.gossipOut <- frame:
 	default: // gossip may lose messages

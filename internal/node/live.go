@@ -53,7 +53,7 @@ func (a *announcer) take() map[mesh.LogKey]head {
 func (n *Node) published(ops []replica.Published) {
 	links := n.peers.links()
 	gains := map[keys.Public]int{}
-	gossip := n.presence.reach() == membership.SomeBeyond
+	gossip := n.outOfReach() == membership.SomeBeyond
 	for _, op := range ops {
 		n.announce.add(head{op.Log, op.Instance, op.Seq + 1, op.ID})
 		if op.From != n.self {

@@ -356,9 +356,11 @@ func (i *installation) complaint(pod string, want bool, words []string) {
 		if err != nil {
 			return err
 		}
-		complains := slices.ContainsFunc(strings.Split(s.problems(), "\n"), func(line string) bool {
-			return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) })
-		})
+		complains := false
+		for line := range strings.Lines(s.problems()) {
+			lacks := slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) })
+			complains = complains || !lacks
+		}
 		if complains != want {
 			return fmt.Errorf("it shows\n%s", s.problems())
 		}
