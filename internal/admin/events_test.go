@@ -22,6 +22,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/admin"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/meshtest/leaktest"
 	"dcp.hiro.io/mesh/internal/replica"
 )
 
@@ -300,7 +301,7 @@ func TestSlowReaderIsDropped(t *testing.T) {
 
 // The stream ends when the server does, at once, and whoever comes back to the next one is told everything.
 func TestStreamsEndWithTheServer(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leaktest.None(t, goleak.IgnoreCurrent())
 	dir, err := os.MkdirTemp("", "adm-")
 	if err != nil {
 		t.Fatal(err)

@@ -12,12 +12,12 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/goleak"
 
 	"dcp.hiro.io/mesh/internal/admin"
+	"dcp.hiro.io/mesh/internal/meshtest/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func TestSocketIsPrivateAndRemoved(t *testing.T) {
 	dir, err := os.MkdirTemp("", "adm-")

@@ -10,15 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/meshtest/leaktest"
 	"dcp.hiro.io/mesh/internal/object"
 	"dcp.hiro.io/mesh/internal/replica"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // claims are the payloads that a fake store holds.
 type claims struct {

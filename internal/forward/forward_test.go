@@ -12,12 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"dcp.hiro.io/mesh/internal/forward"
+	"dcp.hiro.io/mesh/internal/meshtest/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 const (
 	// patience is how long anything may take on a busy machine.
