@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"dcp.hiro.io/mesh/internal/event"
@@ -44,6 +45,8 @@ type verifier struct {
 	zone    mesh.Zone
 	// withhold says that a missing body is no fault: it may be one with Secrets.
 	withhold bool
+	start    uint32 // where the log begins
+	covered  bool   // a later log says all that it said; it may be on its way out, from below
 
 	prev *operation.Operation
 	run  *snapshotRun
@@ -55,22 +58,68 @@ type snapshotRun struct {
 	partly bool // a body is missing: the digest cannot be recomputed
 }
 
+// verifyTries is how often a log is read that snapshots shorten while it is read: more often than a running node
+// writes them.
+const verifyTries = 5
+
 // Verify recomputes signatures, payload hashes, sequence numbers, back-links, the log id and the digests of
 // snapshots. With withheld, bodies that are missing are counted instead of reported. An error means that the
 // log could not be read; what is wrong with it is in the result.
+//
+// A running node goes on meanwhile: what its list said was held may be pruned before it is read. So a log with faults
+// that reaches from and to elsewhere by now is read again, as it is now.
 func Verify(ctx context.Context, r LogReader, log mesh.LogStatus, network mesh.NetworkID, withheld bool) (*Verification, error) {
+	for try := 1; ; try++ {
+		v, err := verifyOnce(ctx, r, log, network, withheld)
+		if err != nil || len(v.Faults) == 0 || try == verifyTries {
+			return v, err
+		}
+		logs, err := r.Logs(ctx)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(logs, func(l mesh.LogStatus) bool { return l.PublicKey == log.PublicKey && l.LogID == log.LogID })
+		if i < 0 { // dropped: a later log says all that it said
+			log.Height = nil
+			continue
+		}
+		if sameRange(logs[i], log) {
+			return v, nil
+		}
+		log = logs[i]
+	}
+}
+
+// sameRange reports whether two listings of a log say that the same operations are held.
+func sameRange(a, b mesh.LogStatus) bool {
+	if a.Height == nil || b.Height == nil {
+		return a.Height == b.Height
+	}
+	return *a.Height == *b.Height && startOf(a) == startOf(b)
+}
+
+// startOf is where the chain of a listed log begins: rows below are on their way out.
+func startOf(l mesh.LogStatus) uint32 {
+	if l.Snapshot == nil {
+		return 0
+	}
+	return *l.Snapshot
+}
+
+// verifyOnce judges a log by what a listing says of it.
+func verifyOnce(ctx context.Context, r LogReader, log mesh.LogStatus, network mesh.NetworkID, withheld bool) (*Verification, error) {
 	key, err := KeyOf(log)
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{key: key, network: network, zone: log.Zone, withhold: withheld}
+	v := &verifier{key: key, network: network, zone: log.Zone, withhold: withheld, start: startOf(log), covered: log.State == "Covered"}
 	v.Zone, v.PublicKey, v.LogID, v.Faults = log.Zone, log.PublicKey, log.LogID, []Fault{}
-	if log.Height == nil {
+	if log.Height == nil || *log.Height < v.start {
 		return &v.Verification, nil
 	}
 	// Operations that arrive while we read are left for the next time.
 	end := *log.Height
-	err = EachRow(ctx, r, key, 0, end+1, func(rows []oplog.Row) error {
+	err = EachRow(ctx, r, key, v.start, end+1, func(rows []oplog.Row) error {
 		ops, errs := decodeAll(rows)
 		for i, row := range rows {
 			v.row(row, ops[i], errs[i])
@@ -152,8 +201,12 @@ func (v *verifier) row(row oplog.Row, op *operation.Operation, err error) {
 func (v *verifier) link(op *operation.Operation) {
 	switch {
 	case v.Operations == 1:
-		if op.Seq > 0 && !op.Prune {
+		switch {
+		case v.covered && op.Seq > v.start:
+		case op.Seq > 0 && !op.Prune:
 			v.fault(op.Seq, "the log begins here, but neither with operation 0 nor with a snapshot")
+		case op.Seq > v.start:
+			v.fault(op.Seq, "operations %d to %d are missing before it", v.start, op.Seq-1)
 		}
 	case v.prev == nil: // already reported
 	case op.Seq != v.prev.Seq+1:
