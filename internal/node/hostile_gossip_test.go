@@ -69,20 +69,22 @@ func gossipAttacks() []attack {
 	return []attack{
 		{name: "gossip of forged operations and heartbeats", counts: []string{"signature_mismatch", "invalid_heartbeat", "unexpected_message", "wrong_network", "not_admitted", "body_missing"}, assault: func(a *assailant) {
 			st := a.gossip()
-			op := a.pen(1000).begin()[0]
-			outsider := a.pen(1000)
+			mine, outsider := a.pen(1000), a.pen(1000)
 			outsider.key = hostileKey(9999)
-			forged := append([]byte(nil), op.Raw...)
-			forged[60] ^= 1
-			elsewhere := a.beat(1)
-			elsewhere.Network = "another"
-			bad := encodeHeartbeat(a.beat(2), a.key)
-			bad[10] ^= 1
-			for _, f := range [][]byte{
-				encodeHeartbeat(elsewhere, a.key), live(outsider.begin()[0]), encodeOp(kindLive, op.Raw, nil),
-				encodeOp(kindLive, forged, op.Body), bad, encodePing(1),
-			} {
-				_, _ = st.Write(rpc(publish(f)))
+			for i := range uint64(3) { // what is judged too late is not counted
+				op := mine.begin()[0]
+				forged := append([]byte(nil), op.Raw...)
+				forged[60] ^= 1
+				elsewhere := a.beat(2*i + 1)
+				elsewhere.Network = "another"
+				bad := encodeHeartbeat(a.beat(2*i+2), a.key)
+				bad[10] ^= 1
+				for _, f := range [][]byte{
+					encodeHeartbeat(elsewhere, a.key), live(outsider.begin()[0]), encodeOp(kindLive, op.Raw, nil),
+					encodeOp(kindLive, forged, op.Body), bad, encodePing(i),
+				} {
+					_, _ = st.Write(rpc(publish(f)))
+				}
 			}
 		}},
 		{name: "gossip control without end", over: "tcp", counts: []string{"too_fast"}, assault: func(a *assailant) {

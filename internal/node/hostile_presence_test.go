@@ -19,6 +19,7 @@ type stream = network.Stream
 func presenceAttacks() []attack {
 	return []attack{
 		{name: "heartbeats that lie", counts: []string{"wrong_network", "zone_mismatch", "unexpected_message", "invalid_heartbeat"}, assault: func(a *assailant) {
+			was := a.v.ask("gauge", "").Counts
 			st := a.link()
 			huge, elsewhere, posing, late := a.beat(math.MaxUint64), a.beat(1), a.beat(2), a.beat(3)
 			huge.Next, huge.Head, huge.Digest, huge.Life, huge.Started = math.MaxUint32, fill(1), fill(2), math.MaxUint64, math.MaxUint64
@@ -32,6 +33,10 @@ func presenceAttacks() []attack {
 			for _, h := range []*heartbeat{elsewhere, posing, late, huge} {
 				_ = a.say(st, encodeHeartbeat(h, a.key))
 			}
+			until(a.t, "the first ones are read", func() bool { // before another link takes the place of theirs
+				now := a.v.ask("gauge", "").Counts
+				return now["wrong_network"] > was["wrong_network"] && now["zone_mismatch"] > was["zone_mismatch"]
+			})
 			for _, frame := range [][]byte{
 				encodeHeartbeat(&heartbeat{Key: honestKey().Public(), Network: testNetwork, Instance: mesh.Instance{Zone: "z2"}, Counter: math.MaxUint64}, honestKey()), // another's, replayed
 				encodeHeartbeat(&heartbeat{Key: honestKey().Public(), Network: testNetwork, Instance: mesh.Instance{Zone: "z2"}}, a.key),                                // forged
@@ -60,7 +65,7 @@ func connectionAttacks() []attack {
 		{name: "hellos refused again and again", counts: []string{"zone_mismatch", "wrong_network", "protocol_version", "malformed", "too_fast"}, assault: func(a *assailant) {
 			zone, netw, old, far := a.hello(), a.hello(), a.hello(), a.hello()
 			zone.Instance.Zone, netw.Network, old.Versions, far.Instance.Incarnation = "z2", "another", []uint16{77}, mesh.MaxIncarnation+1
-			for i := range 60 {
+			for i := range 100 { // one a second is not too fast
 				a.connect()
 				_, _ = a.greet([]hello{zone, netw, old, far}[i%4])
 				a.conn.Close()

@@ -47,10 +47,7 @@ func TestRecordOfANodeThatMoved(t *testing.T) {
 	mutual(a, b, c)
 	until(t, "all are linked", func() bool { return a.linkedTo(c) && b.linkedTo(c) && a.linkedTo(b) })
 	c.stop()
-	moved, err := freePort("127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
+	moved := testPort(t)
 	c.port, c.cfg.Port = moved, moved
 	c.cfg.Nodes = []Peer{b.peer(), a.listed()} // a has to find it
 	c.start()
@@ -97,10 +94,8 @@ func sendRecords(t *testing.T, s network.Stream, raws ...[]byte) {
 }
 
 // awaitRecord reads a link until a record of a key comes that fits.
-func awaitRecord(t *testing.T, s network.Stream, k keys.Public, fits func(peerRecord) bool) {
+func awaitRecord(t *testing.T, r *frameReader, k keys.Public, fits func(peerRecord) bool) {
 	t.Helper()
-	r := newFrameReader(s, nil)
-	_ = s.SetReadDeadline(time.Now().Add(patience))
 	for {
 		kd, b, err := r.next()
 		if err != nil {
@@ -181,14 +176,16 @@ func TestRecordsAfterAClockWentBack(t *testing.T) {
 	a.cfg.Nodes = []Peer{{Key: peer.Public(), Zone: "z9"}}
 	a.start()
 	link := newStranger(t, peer, a).link("z9")
-	awaitRecord(t, link, a.public(), func(r peerRecord) bool { return slices.Equal(r.endpoints, []string{a.endpoint()}) })
+	_ = link.SetReadDeadline(time.Now().Add(patience))
+	frames := newFrameReader(link, nil)
+	awaitRecord(t, frames, a.public(), func(r peerRecord) bool { return slices.Equal(r.endpoints, []string{a.endpoint()}) })
 	sendRecords(t, link, mustSeal(t, a.key, 1<<63, "198.51.100.9:1").raw)
-	awaitRecord(t, link, a.public(), func(r peerRecord) bool {
+	awaitRecord(t, frames, a.public(), func(r peerRecord) bool {
 		return r.seq == 1<<63+1 && slices.Equal(r.endpoints, []string{a.endpoint()})
 	})
 	// And the other way round.
 	sendRecords(t, link, mustSeal(t, peer, 9, "198.51.100.1:1").raw, mustSeal(t, peer, 3, "198.51.100.2:1").raw)
-	awaitRecord(t, link, peer.Public(), func(r peerRecord) bool { return r.seq == 9 })
+	awaitRecord(t, frames, peer.Public(), func(r peerRecord) bool { return r.seq == 9 })
 }
 
 func TestRecordsOff(t *testing.T) {

@@ -19,13 +19,9 @@ import (
 )
 
 // Each endpoint of a peer is dialled by both transports, and who answers has to be the peer.
-func TestTryPeers(t *testing.T) {
-	t.Parallel()
+func TestTryPeers(t *testing.T) { // alone, for a dial gets some seconds
 	a, b, c, d := newMember(t, 1), newMember(t, 2), newMember(t, 3), newMember(t, 4)
-	closed, err := freePort("127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
+	closed := testPort(t)
 	a.cfg.Nodes = []Peer{
 		{b.public(), b.zone(), []string{b.endpoint(), fmt.Sprintf("127.0.0.1:%d", closed)}},
 		{c.public(), c.zone(), []string{d.endpoint()}},
@@ -84,8 +80,7 @@ func TestTryPeers(t *testing.T) {
 }
 
 // A member is dialled back where it says to be, and told how that went.
-func TestDialBack(t *testing.T) {
-	t.Parallel()
+func TestDialBack(t *testing.T) { // alone, for a dial gets some seconds
 	a, b := newMember(t, 1), newMember(t, 2)
 	mutual(a, b)
 	until(t, "linked, with records", func() bool {
@@ -113,13 +108,9 @@ func TestDialBack(t *testing.T) {
 }
 
 // A node that listens elsewhere than it says is told so.
-func TestDialBackOutOfReach(t *testing.T) {
-	t.Parallel()
+func TestDialBackOutOfReach(t *testing.T) { // alone, for a dial gets some seconds
 	a, b := newMember(t, 1), newMember(t, 2)
-	closed, err := freePort("127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
+	closed := testPort(t)
 	a.cfg.Advertise = []string{fmt.Sprintf("127.0.0.1:%d", closed)}
 	a.knows(b)
 	b.cfg.Nodes = []Peer{{a.public(), a.zone(), nil}}
@@ -192,6 +183,8 @@ func TestDialBackRefusals(t *testing.T) {
 	t.Parallel()
 	a := newMember(t, 1)
 	a.cfg.Nodes = []Peer{{testKey(2).Public(), "z2", nil}}
+	now := time.Now()
+	a.before = func(n *Node) { n.back.now = func() time.Time { return now } }
 	a.start()
 	ask := func(s *stranger, question []byte) error {
 		st, err := openStream(t.Context(), s.conn, a.node.back.id)
@@ -299,10 +292,16 @@ func TestLosses(t *testing.T) {
 	a, b := newMember(t, 1), newMember(t, 2)
 	mutual(a, b)
 	until(t, "linked", func() bool { return a.linkedTo(b) && a.stateOf(b) == mesh.Ready })
-	l := a.entry(b).current()[0]
-	if transport, _ := describeAddr(l.s.Conn().RemoteMultiaddr()); transport != "quic" {
-		t.Fatalf("linked over %s", transport)
-	}
+	var l *link
+	until(t, "linked over QUIC", func() bool { // TCP may have been quicker
+		for _, l = range a.entry(b).current() {
+			if transport, _ := describeAddr(l.s.Conn().RemoteMultiaddr()); transport == "quic" {
+				return true
+			}
+			_ = l.s.Conn().Close()
+		}
+		return false
+	})
 	until(t, "packets are counted", func() bool {
 		x := a.node.Losses()[b.public()]
 		return x.Packets && x.Sent > 0 || l.loss.count(l.s.Conn()).Sent > 10
@@ -325,11 +324,15 @@ func TestNotRunYet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	begun := time.Now()
-	if families, err := reg.Gather(); err != nil || len(families) == 0 {
-		t.Errorf("%d metrics, %v", len(families), err)
+	took := scrapeTimeout // the least of some: one may wait for a processor
+	for range 5 {
+		begun := time.Now()
+		if families, err := reg.Gather(); err != nil || len(families) == 0 {
+			t.Errorf("%d metrics, %v", len(families), err)
+		}
+		took = min(took, time.Since(begun))
 	}
-	if took := time.Since(begun); took >= scrapeTimeout {
+	if took >= scrapeTimeout {
 		t.Errorf("a scrape took %s", took)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

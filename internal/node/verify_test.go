@@ -284,10 +284,10 @@ func TestFalseSignatureOverALink(t *testing.T) {
 		return state(s).False || state(s).Next > 103
 	})
 	check()
+	st, err := a.node.Status(t.Context()) // waits for the loop, which counts after it has written
 	if n := counterValue(t, a.node.metrics.falseSignatures); n != 1 {
 		t.Errorf("%v false signatures are counted", n)
 	}
-	st, err := a.node.Status(t.Context())
 	if err != nil || !slices.ContainsFunc(st.Findings, func(f mesh.Finding) bool { return f.Subject == "z9" && strings.Contains(f.Text, "never signed") }) {
 		t.Errorf("Status() = %+v, %v", st.Findings, err)
 	}
