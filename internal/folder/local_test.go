@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/replica"
@@ -88,6 +89,7 @@ func TestIgnoredFiles(t *testing.T) {
 func TestEditors(t *testing.T) {
 	t.Parallel()
 	b := newFolder(t)
+	b.f.cfg.Grace = 3 * time.Second // longer than this test may stand still between two steps
 	b.write("local/a.yaml", cm("a", "0"))
 	b.started()
 	for i := range 20 {
@@ -113,6 +115,7 @@ func TestEditors(t *testing.T) {
 func TestHalfWritten(t *testing.T) {
 	t.Parallel()
 	b := newFolder(t)
+	b.f.cfg.Settle = time.Second // longer than the system may take to tell that the file is being written
 	whole := cm("a", "1") + "---\n" + cm("b", "1")
 	b.write("local/ab.yaml", whole)
 	b.started()
@@ -122,7 +125,10 @@ func TestHalfWritten(t *testing.T) {
 	b.must(err)
 	_, err = out.WriteString(cm("a", "2"))
 	b.must(err)
-	b.barrier() // time for a scan that could find the half
+	// Time for a scan that finds the half and for the half to settle.
+	for end := time.Now().Add(b.f.cfg.Rescan + 2*b.f.cfg.Settle); time.Now().Before(end); {
+		b.barrier()
+	}
 	if n := b.count(func(i replica.Input) bool { l, ok := i.(replica.Local); return ok && l.Object == cmKey("a") }); n > 0 {
 		t.Error("half of a file was read")
 	}
@@ -193,6 +199,7 @@ func TestProblemsNameFileAndLine(t *testing.T) {
 func TestMultiDocument(t *testing.T) {
 	t.Parallel()
 	b := newFolder(t)
+	b.f.cfg.Grace = 3 * time.Second // longer than this test may stand still between two steps
 	b.write("local/m.yaml", cm("a", "1")+"---\n"+cm("b", "1")+"---\n"+cm("c", "1"))
 	b.started()
 	for _, n := range []string{"a", "b", "c"} {
