@@ -4,10 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
-
-	"dcp.hiro.io/mesh/internal/kube"
 	"dcp.hiro.io/mesh/internal/kube/lease"
 	"dcp.hiro.io/mesh/internal/meshtest/kubetest"
 )
@@ -17,11 +13,7 @@ func TestLook(t *testing.T) {
 	t.Parallel()
 	s := kubetest.Shared(t)
 	ns := s.Namespace(t)
-	conn := &kube.Connection{Namespace: ns, Config: &rest.Config{Host: s.URL, BearerToken: s.Token, TLSClientConfig: rest.TLSClientConfig{CAData: s.CAData}}}
-	var err error
-	if conn.Dynamic, err = dynamic.NewForConfig(conn.Config); err != nil {
-		t.Fatal(err)
-	}
+	conn := connection(t, s, ns, s.Token)
 	if term, there, err := lease.Look(t.Context(), conn, "mesh-east"); err != nil || there {
 		t.Errorf("before anybody led: %+v %t %v", term, there, err)
 	}
@@ -38,11 +30,7 @@ func TestLook(t *testing.T) {
 	if term, there, err := lease.Look(t.Context(), conn, "mesh-east"); err != nil || !there || term.Holder != "" {
 		t.Errorf("a has given it back: %+v %t %v", term, there, err)
 	}
-	conn.Config.BearerToken = "nobody's"
-	if conn.Dynamic, err = dynamic.NewForConfig(conn.Config); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := lease.Look(t.Context(), conn, "mesh-east"); err == nil {
+	if _, _, err := lease.Look(t.Context(), connection(t, s, ns, "nobody's"), "mesh-east"); err == nil {
 		t.Error("a refusal is no absence")
 	}
 }
