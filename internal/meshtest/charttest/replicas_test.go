@@ -72,6 +72,17 @@ func leads(t *testing.T, i *installation, pod string) {
 	})
 }
 
+// acquired is when the Lease was taken, by the clock of this machine, which that of the pods is.
+func acquired(t *testing.T, i *installation) time.Time {
+	t.Helper()
+	text := i.server.Kubectl(t, "-n", i.ns, "get", "lease", "mesh-east", "-o", "jsonpath={.spec.acquireTime}")
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
 // Of two replicas one holds the Lease, works, and is the only one that peers are sent to. When its pod is deleted the
 // other takes its place, and again when that one crashes and its container is started anew.
 func TestReplicas(t *testing.T) {
@@ -128,7 +139,7 @@ mesh:
 	}
 	<-i.pods["two"].ended
 	leads(t, i, "three")
-	took := time.Since(began).Round(10 * time.Millisecond)
+	took := acquired(t, i).Sub(began).Round(10 * time.Millisecond) // asking the pod takes longer
 	t.Logf("the take-over after a crash took %s", took)
 	if took > 15*time.Second {
 		t.Errorf("the take-over took %s, want 15 s at most", took)
@@ -146,7 +157,7 @@ mesh:
 	healthy(t, i, "three")
 	stopped(t, i, "two")
 	stopped(t, i, "three")
-	released(t, i)
+	released(t, i, "three")
 	if left := i.unused(); slices.Contains(left, ns+" /pods patch") {
 		t.Errorf("not used:\n%s", strings.Join(left, "\n"))
 	}
