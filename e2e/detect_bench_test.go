@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"dcp.hiro.io/mesh/internal/meshtest/porttest"
 	"dcp.hiro.io/mesh/internal/meshtest/rivaltest"
 )
 
@@ -303,7 +304,7 @@ func newAgents(b *testing.B, n int) *agents {
 	g := &agents{taken: make([]int, n)}
 	first := ""
 	for name := range strings.FieldsSeq(numbered(n)) {
-		port := freePort(b)
+		port := porttest.Free(b)
 		args := []string{"serf", "-name", name, "-port", strconv.Itoa(port), "-join", first}
 		cmd := exec.Command(program, args...)
 		if place != "" {

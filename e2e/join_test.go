@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/meshtest/porttest"
 )
 
 // newSite makes a place where somebody runs the program by hand: a directory that holds nothing but a folder for
@@ -21,7 +22,7 @@ func newSite(t testing.TB, name string, env ...string) *zone {
 	t.Helper()
 	binary, err := program()
 	must(t, err)
-	z := &zone{t: t, program: binary, name: name, dir: t.TempDir(), port: freePort(t), http: freePort(t)}
+	z := &zone{t: t, program: binary, name: name, dir: t.TempDir(), port: porttest.Free(t), http: porttest.Free(t)}
 	z.folder, z.data = filepath.Join(z.dir, "folder"), filepath.Join(z.dir, ".mesh")
 	must(t, os.MkdirAll(filepath.Join(z.folder, "local"), 0o755))
 	z.env = append([]string{

@@ -17,6 +17,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/meshtest/kubetest"
+	"dcp.hiro.io/mesh/internal/meshtest/porttest"
 )
 
 // plugin is kubectl with the program as its plugin, in a cluster with one node, whose peer is a folder elsewhere.
@@ -168,7 +169,7 @@ func newPlugin(t *testing.T) *plugin {
 	p.east.knows(p.west)
 	p.west.knows(p.east.zone)
 	for _, z := range []*zone{p.east.zone, p.west} {
-		z.config["api"] = map[string]any{"listen": fmt.Sprintf("127.0.0.1:%d", freePort(t)), "proxy": true}
+		z.config["api"] = map[string]any{"listen": fmt.Sprintf("127.0.0.1:%d", porttest.Free(t)), "proxy": true}
 		z.save()
 	}
 	for user, rules := range map[string][]any{
@@ -381,7 +382,7 @@ func (p *plugin) flags() {
 	p.is(p.with(file, "--context", "plugn", "peers"), 2, `there is no context "plugn"; did you mean "plugin"?`, "MESH-2702")
 	p.is(p.with(filepath.Join(p.t.TempDir(), "none"), "peers"), 2, "cannot use the kubeconfig", "MESH-2701")
 	p.is(p.as(pluginStranger, "-n", p.ns, "peers", "--token", "wrong"), 6, "the API server does not know you", "MESH-6902")
-	gone := fmt.Sprintf("https://127.0.0.1:%d", freePort(p.t))
+	gone := fmt.Sprintf("https://127.0.0.1:%d", porttest.Free(p.t))
 	p.is(p.as("", "-n", p.ns, "-s", gone, "peers"), 3, "error: cannot reach the API server at "+gone, "connection refused", "MESH-3901")
 	p.is(p.as("", "-n", p.ns, "-s", gone, "status", "-o", "json"), 3, `{"error":{"code":"MESH-3901"`, `"docs":"kubectl mesh help MESH-3901"`)
 	p.is(p.with(file, "peers", "--via", "pigeon"), 2, "--via")

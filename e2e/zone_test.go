@@ -16,7 +16,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,6 +23,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/meshtest/porttest"
 )
 
 // zone is one node with its key, config, folder and data directory, whether it runs or not. It belongs to one
@@ -72,7 +72,7 @@ func newZone(t testing.TB, name string, settings ...func(map[string]any)) *zone 
 	t.Helper()
 	binary, err := program()
 	must(t, err)
-	z := &zone{t: t, program: binary, name: name, dir: t.TempDir(), port: freePort(t), http: freePort(t)}
+	z := &zone{t: t, program: binary, name: name, dir: t.TempDir(), port: porttest.Free(t), http: porttest.Free(t)}
 	z.folder, z.data = filepath.Join(z.dir, "folder"), filepath.Join(z.dir, "data")
 	out := z.cli("keygen", "-q", filepath.Join(z.dir, "private.key"))
 	if z.public = regexp.MustCompile(`[0-9a-f]{64}`).FindString(out); z.public == "" {
@@ -396,41 +396,6 @@ func (z *zone) memory(field string) int {
 	n, err := strconv.Atoi(string(m[1]))
 	must(z.t, err)
 	return n << 10
-}
-
-var ports struct {
-	sync.Mutex
-	last int
-}
-
-// freePort returns a port that is free for UDP and TCP. It is below those that the system gives out by itself,
-// so that it is still free when a node that was stopped comes back.
-func freePort(t testing.TB) int {
-	t.Helper()
-	ports.Lock()
-	defer ports.Unlock()
-	const low, count = 20_000, 12_000
-	if ports.last == 0 {
-		ports.last = os.Getpid() * 37 // processes at the same time begin apart
-	}
-	for range count {
-		ports.last++
-		port := low + ports.last%count
-		addr := fmt.Sprintf("127.0.0.1:%d", port)
-		tcp, err := net.Listen("tcp", addr)
-		if err != nil {
-			continue
-		}
-		tcp.Close()
-		udp, err := net.ListenPacket("udp", addr)
-		if err != nil {
-			continue
-		}
-		udp.Close()
-		return port
-	}
-	t.Fatal("no port is free")
-	return 0
 }
 
 func must(t testing.TB, err error) {

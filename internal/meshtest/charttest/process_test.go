@@ -2,15 +2,14 @@ package charttest
 
 import (
 	"errors"
-	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"runtime"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"dcp.hiro.io/mesh/internal/meshtest/porttest"
 )
 
 const (
@@ -123,36 +122,8 @@ func (p *process) stop(t *testing.T) {
 	}
 }
 
-var ports struct {
-	sync.Mutex
-	last int
-}
-
-// freePort returns a port that is free for UDP and TCP. It is below those that the system gives out by itself.
+// freePort returns a port that is free for UDP and TCP until the test ends.
 func freePort(t *testing.T) int {
 	t.Helper()
-	ports.Lock()
-	defer ports.Unlock()
-	const low, count = 20_000, 12_000
-	if ports.last == 0 {
-		ports.last = os.Getpid() * 41 // processes at the same time begin apart
-	}
-	for range count {
-		ports.last++
-		port := low + ports.last%count
-		addr := fmt.Sprintf("127.0.0.1:%d", port)
-		tcp, err := net.Listen("tcp", addr)
-		if err != nil {
-			continue
-		}
-		tcp.Close()
-		udp, err := net.ListenPacket("udp", addr)
-		if err != nil {
-			continue
-		}
-		udp.Close()
-		return port
-	}
-	t.Fatal("no port is free")
-	return 0
+	return porttest.Free(t)
 }
