@@ -313,6 +313,16 @@ func (g *gate) hold(on bool) {
 	g.held = on
 }
 
+// pass does something unless it is held: what begins to be held waits until it is done.
+func (g *gate) pass(do func()) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.held {
+		do()
+	}
+	return !g.held
+}
+
 // wait returns when nothing is held, or false when ctx ended before.
 func (g *gate) wait(ctx context.Context) bool {
 	for {

@@ -93,7 +93,10 @@ func (o *outbox) run(ctx context.Context, g *gate, sink func(context.Context, ..
 			if !g.wait(ctx) {
 				return nil
 			}
-			batch := o.take()
+			var batch []replica.Input
+			if !g.pass(func() { batch = o.take() }) {
+				continue
+			}
 			if len(batch) == 0 {
 				break
 			}
