@@ -128,6 +128,7 @@ func TestRelist(t *testing.T) {
 	r.makeMany(n, map[string]any{"k": "1"})
 	r.start().listed()
 	rep := r.put("x", 1, map[string]any{"k": "1"})
+	r.marker("watched") // by a watch, which is cut then
 	compacted := newCut(r)
 	compacted.cut()
 	r.delete(configMaps, "o1")

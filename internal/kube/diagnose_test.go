@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
@@ -18,7 +19,7 @@ import (
 )
 
 // account makes a service account with a role of the given rules, each GROUP RESOURCE VERBS, in a namespace, and connects
-// as it.
+// as it, when the rights count.
 func account(t *testing.T, s *kubetest.Server, ns, name string, rules ...string) *kube.Connection {
 	t.Helper()
 	post := func(path string, body any) {
@@ -47,7 +48,21 @@ func account(t *testing.T, s *kubetest.Server, ns, name string, rules ...string)
 	if c.Discovery, err = discovery.NewDiscoveryClientForConfig(c.Config); err != nil {
 		t.Fatal(err)
 	}
-	return c
+	if len(rules) == 0 {
+		return c
+	}
+	part := strings.Split(rules[0], " ")
+	verb, _, _ := strings.Cut(part[2], ",")
+	first := []kube.Right{{Verb: verb, Group: part[0], Resource: part[1], Namespace: ns}}
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) { // the API server learns of a role in its own time
+		missing, _, err := c.Missing(t.Context(), first)
+		if err == nil && len(missing) == 0 {
+			return c
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the role of %s doesn't count within %s: %v, %v", name, patience, missing, err)
+		}
+	}
 }
 
 // The API server is asked about every verb, and what is missing is named.

@@ -44,15 +44,7 @@ func TestContested(t *testing.T) {
 	r.listed()
 	w := r.put("x", 1, map[string]any{"k": "right"}).Write
 	stop := r.correct(w)
-	contested := func() (string, bool) {
-		for _, p := range r.cluster.Status().Problems {
-			if p.Reason == kube.ReasonContested {
-				return p.Text, p.Object == w.Object.String()
-			}
-		}
-		return "", false
-	}
-	rounds := 0
+	rounds, text := 0, ""
 	r.eventually("it is contested", func() bool {
 		if dataOf(r.get(configMaps, "x")) == "k=right" {
 			rounds++
@@ -62,10 +54,14 @@ func TestContested(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		_, ok := contested()
-		return ok
+		for _, p := range r.cluster.Status().Problems {
+			if p.Reason == kube.ReasonContested && p.Object == w.Object.String() {
+				text = p.Text
+			}
+		}
+		return text != ""
 	})
-	if text, _ := contested(); !strings.Contains(text, "rival") {
+	if !strings.Contains(text, "rival") {
 		t.Errorf("problem = %s", text)
 	}
 	if rounds < 5 || rounds > 8 {

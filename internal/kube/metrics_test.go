@@ -70,6 +70,7 @@ func TestMetrics(t *testing.T) {
 		return m.Wrap(next).RoundTrip(req)
 	}
 	r.fresh(func(c *kube.Config) { c.Metrics = m }).start().listed()
+	r.marker("watched") // by a watch, which is counted
 	r.put("x", 1, map[string]any{"k": "1"})
 	once := false
 	r.traffic.meddle(func(req *http.Request) error {

@@ -215,13 +215,17 @@ subjects: [{kind: User, name: "mesh-%s"}]
 			r := newRig(t, kubetest.Shared(t), both(), secretEntry())
 			r.traffic.as("mesh-" + r.ns)
 			r.apply(role(slices.DeleteFunc(slices.Clone(all), func(v string) bool { return v == missing })))
+			r.eventually("the role counts", func() bool { // the API server learns of it in its own time
+				_, _, err := r.server.TryKubectl(t, "auth", "can-i", "list", "secrets", "-n", r.ns, "--as", "mesh-"+r.ns)
+				return err == nil
+			})
 			r.start().listed()
 			var pending replica.Write
 			var ends func()
 			switch missing {
 			case "list", "watch":
 				r.make(configMaps, r.configMap("a", nil))
-				ends = func() { next(r, "an object of ours", local(r.key("a"))) }
+				ends = func() { heard(r, "an object of ours", local(r.key("a"))) } // maybe by a list before
 			case "get":
 				r.make(configMaps, r.configMap("a", nil))
 				next(r, "an object of ours", local(r.key("a")))

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 
 	"dcp.hiro.io/mesh/internal/event"
@@ -45,6 +46,7 @@ type rig struct {
 	server  *kubetest.Server
 	ns      string
 	user    dynamic.Interface // somebody else who works on the cluster
+	offered discovery.DiscoveryInterface
 	cluster *kube.Cluster
 	traffic *traffic
 	conn    *kube.Connection
@@ -228,6 +230,7 @@ func newRig(t *testing.T, s *kubetest.Server, entries ...kube.Entry) *rig {
 	if r.user, err = dynamic.NewForConfig(user.Config); err != nil {
 		t.Fatal(err)
 	}
+	r.offered = user.Discovery
 	for i := range entries {
 		if entries[i].Namespaces == nil {
 			entries[i].Namespaces = []string{r.ns}
@@ -326,6 +329,16 @@ func next[T replica.Input](r *rig, what string, fits func(T) bool) T {
 			r.t.Fatalf("no %s within %s; inputs: %s; problems: %v", what, patience, r.dump(), r.cluster.Status().Problems)
 		}
 	}
+}
+
+// heard waits for an input that fits among all of this run, also those that a wait for another has skipped.
+func heard[T replica.Input](r *rig, what string, fits func(T) bool) {
+	r.t.Helper()
+	r.eventually(what, func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return slices.ContainsFunc(r.inputs, func(in replica.Input) bool { x, ok := in.(T); return ok && fits(x) })
+	})
 }
 
 func (r *rig) dump() string {
@@ -483,9 +496,10 @@ func (r *rig) problem(reason string) mesh.Problem {
 	r.t.Helper()
 	var found mesh.Problem
 	r.eventually("problem "+reason, func() bool {
-		i := slices.IndexFunc(r.cluster.Status().Problems, func(p mesh.Problem) bool { return p.Reason == reason })
+		problems := r.cluster.Status().Problems
+		i := slices.IndexFunc(problems, func(p mesh.Problem) bool { return p.Reason == reason })
 		if i >= 0 {
-			found = r.cluster.Status().Problems[i]
+			found = problems[i]
 		}
 		return i >= 0
 	})

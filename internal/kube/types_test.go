@@ -3,6 +3,7 @@ package kube_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -48,7 +49,7 @@ func (d *crd) entry(version string) kube.Entry {
 	return kube.Entry{Group: d.group, Version: version, Kind: "Thing", Namespaces: []string{d.r.ns}, Publish: true, Apply: true, Status: d.status}
 }
 
-// install applies the definition and waits until it is served.
+// install applies the definition and waits until it is served and offered, which come one after the other.
 func (d *crd) install() {
 	d.r.t.Helper()
 	var list []any
@@ -75,9 +76,23 @@ func (d *crd) install() {
 	for v := range d.versions {
 		d.r.eventually("it is served", func() bool {
 			_, err := d.r.user.Resource(d.gvr(v)).List(ctx, metav1.ListOptions{})
-			return err == nil
+			return err == nil && d.isOffered(v)
 		})
 	}
+}
+
+// isOffered asks discovery for the type in a version, with all that can be done.
+func (d *crd) isOffered(version string) bool {
+	list, err := d.r.offered.ServerResourcesForGroupVersion(d.group + "/" + version)
+	if err != nil {
+		return false
+	}
+	things, status := false, false
+	for _, r := range list.APIResources {
+		things = things || r.Name == "things" && slices.Contains(r.Verbs, "create")
+		status = status || r.Name == "things/status"
+	}
+	return things && status == d.status
 }
 
 // remove deletes the definition and waits until it is gone.
