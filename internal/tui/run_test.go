@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/meshtest/leaktest"
 )
 
 // flaky is a source whose connections end as told: each attempt tells some frames and fails.
@@ -210,7 +211,7 @@ const leavesScreen = "\x1b[?1049l"
 // Run ends by a key, by its context, and by a panic wherever it happens; the terminal is left each time, and nothing
 // goes on.
 func TestRunEnds(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreTopFunction("io.(*pipe).read"))
+	defer leaktest.None(t, goleak.IgnoreCurrent(), goleak.IgnoreTopFunction("io.(*pipe).read"))
 	for name, test := range map[string]struct {
 		source Source
 		press  string

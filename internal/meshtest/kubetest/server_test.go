@@ -130,7 +130,12 @@ func TestKillRestoreRebuild(t *testing.T) {
 		t.Error("the API server writes without its store")
 	}
 	s.StartEtcd(t)
-	do(t, s, http.MethodGet, path+"/first", "", 200)
+	eventually(t, "the API server has its store again", func() error {
+		if status, answer := s.Do(t, http.MethodGet, path+"/first", ""); status != 200 {
+			return fmt.Errorf("it answers %d %s", status, answer)
+		}
+		return nil
+	})
 
 	kept := s.Snapshot(t)
 	do(t, s, http.MethodPost, path, configMap("second"), 201)
