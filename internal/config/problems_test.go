@@ -112,8 +112,9 @@ func TestAnUnreadFileLacksNothing(t *testing.T) {
 	}
 }
 
-// Files made to cost memory or time are refused quickly. The bound is generous: without the caps these take
-// minutes, or gigabytes.
+// Files made to cost memory or time are refused quickly, and little is kept of what is wrong with them. The bound is
+// generous: it takes seconds under the race detector on a busy machine, and far more than the bound when neither the
+// entries of a list nor the problems have a cap.
 func TestHostileFiles(t *testing.T) {
 	t.Parallel()
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
@@ -137,10 +138,12 @@ func TestHostileFiles(t *testing.T) {
 		_, _, err := loadText(t, text, config.Options{})
 		if err == nil {
 			t.Errorf("%s: accepted", name)
+		} else if ce, ok := errors.AsType[*config.Error](err); ok && len(ce.Problems) > 100 {
+			t.Errorf("%s: %d problems are kept", name, len(ce.Problems))
 		} else if n := len(err.Error()); n > 20_000 {
 			t.Errorf("%s: an error of %d bytes", name, n)
 		}
-		if d := time.Since(begin); d > 30*time.Second {
+		if d := time.Since(begin); d > 2*time.Minute {
 			t.Errorf("%s: refused after %v", name, d)
 		}
 	}
