@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"dcp.hiro.io/mesh/internal/mesh"
 )
 
 // lossAndJitter has four nodes at work over wires that lose every twentieth packet each way and hold each up for up to
@@ -45,6 +47,17 @@ func lossAndJitter(t *testing.T, w *wires) {
 			return nil
 		})
 	}
+	eventually(t, "no link is being replaced any more", func() error {
+		since := time.Now().Add(-10 * time.Second)
+		for _, p := range pairs {
+			for _, ends := range [][2]*zone{{p.x, p.y}, {p.y, p.x}} {
+				if said := all.of(ends[0], ends[1], since, mesh.NoticePeer, mesh.NoticeLink); len(said) > 0 {
+					return fmt.Errorf("%s says of %s: %s", ends[0].name, ends[1].name, said[len(said)-1].Text)
+				}
+			}
+		}
+		return nil
+	})
 	machine := watchMachine(t)
 	began := time.Now()
 	for i := 0; time.Since(began) < span; i++ {
@@ -82,7 +95,7 @@ func lossAndJitter(t *testing.T, w *wires) {
 // answers no probe, and whoever says so is right.
 type heartbeatOfMachine struct {
 	mu   sync.Mutex
-	late map[time.Time]time.Duration
+	late map[time.Time]time.Duration // for how long, by when that ended
 }
 
 // watchMachine watches until the test ends.
@@ -111,12 +124,12 @@ func watchMachine(t *testing.T) *heartbeatOfMachine {
 	return h
 }
 
-// stood is for how long the machine stood still at a time, in the span before a time.
+// stood is for how long the machine stood still at a time, in the span before a time: also where that went on after it.
 func (h *heartbeatOfMachine) stood(at time.Time, span time.Duration) (longest time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for when, d := range h.late {
-		if when.Add(span).After(at) && when.Before(at.Add(time.Second)) {
+		if when.Add(span).After(at) && when.Add(-d).Before(at.Add(time.Second)) {
 			longest = max(longest, d)
 		}
 	}

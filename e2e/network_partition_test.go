@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -159,18 +160,20 @@ func behindNAT(t *testing.T, w *wires) {
 	for _, by := range []string{"quic", "tcp"} {
 		if by == "tcp" {
 			w.both(home, away, wire{noUDP: true})
-			eventually(t, "the link is by TCP", func() error {
-				if got := home.by(away); got != "tcp" {
-					return fmt.Errorf("it is by %s", got)
-				}
-				return nil
-			})
+			runsBy(t, home, away, "tcp")
 		}
-		p, err := away.peer("home")
-		must(t, err)
-		if p.Address == nil || (*p.Address)[:len(outside.String())] != outside.String() {
-			t.Errorf("away sees home at %v, want %s", p.Address, outside)
-		}
+		eventually(t, "away sees home where the NAT shows it", func() error {
+			p, err := away.peer("home")
+			switch {
+			case err != nil:
+				return err
+			case p.Address == nil:
+				return fmt.Errorf("it sees it nowhere: %s", p.State)
+			case !strings.HasPrefix(*p.Address, outside.String()+":"):
+				return fmt.Errorf("it sees it at %s, want %s", *p.Address, outside)
+			}
+			return nil
+		})
 		forgot := time.Now()
 		w.rebind(outside)
 		value := "after the NAT forgot " + by

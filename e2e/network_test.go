@@ -117,6 +117,20 @@ func unlinked(t testing.TB, a, b *zone) {
 	}
 }
 
+// runsBy waits until both ends have their link by what alone can carry one: a link that is about to be replaced may be by
+// the other for a moment, and none for good.
+func runsBy(t testing.TB, a, b *zone, want string) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%s and %s are linked by %s", a.name, b.name, want), func() error {
+		for _, ends := range [][2]*zone{{a, b}, {b, a}} {
+			if got := ends[0].by(ends[1]); got != want {
+				return fmt.Errorf("for %s it is by %s", ends[0].name, got)
+			}
+		}
+		return nil
+	})
+}
+
 // by returns how the link of a node to another runs.
 func (z *zone) by(other *zone) string {
 	p, err := z.peer(other.name)
