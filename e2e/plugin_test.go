@@ -104,6 +104,17 @@ func (p *plugin) has(s said, words ...string) {
 	}
 }
 
+// comes runs a command until it ends well and prints what is wanted: what it shows is right most of the time only.
+func (p *plugin) comes(user string, want *regexp.Regexp, args ...string) {
+	p.t.Helper()
+	eventually(p.t, fmt.Sprintf("%q prints %q", args, want), func() error {
+		if s := p.as(user, args...); s.code != 0 || s.err != "" || !want.MatchString(s.out) {
+			return fmt.Errorf("exit code %d\n%s%s", s.code, s.out, s.err)
+		}
+		return nil
+	})
+}
+
 // hasNot fails if a command printed one of the words.
 func (p *plugin) hasNot(s said, words ...string) {
 	p.t.Helper()
@@ -228,11 +239,7 @@ func (p *plugin) beforeInstallation() {
 func (p *plugin) westName() string { return "peer-" + p.west.public[:8] }
 
 func (p *plugin) peers() {
-	s := p.as("", "-n", p.ns, "peers")
-	p.is(s, 0)
-	if !regexp.MustCompile(`^NAME   STATE   ADDRESS +RTT +LAG   SEEN   VERSION +AGE\nwest   Ready   127\.0\.0\.1:\d+   \S*ms   0     \S+ +\S+ +\S+\n$`).MatchString(s.out) {
-		p.t.Errorf("peers are\n%s", s.out)
-	}
+	p.comes("", regexp.MustCompile(`^NAME   STATE   ADDRESS +RTT +LAG   SEEN   VERSION +AGE\nwest   Ready   127\.0\.0\.1:\d+   \S*ms   0     \S+ +\S+ +\S+\n$`), "-n", p.ns, "peers")
 	p.is(p.as("", "-n", p.ns, "peers", "-o", "name"), 0, "meshpeer.dcp.hiro.io/"+p.westName()+"\n")
 	p.is(p.as("", "-n", p.ns, "peers", p.westName(), "-o", "jsonpath={.namespace} {.name} {.transport}"), 0, p.ns+" west ")
 	p.is(p.as("", "-n", p.ns, "peers", "describe", "west"), 0, "connected", "round trip")
@@ -240,7 +247,7 @@ func (p *plugin) peers() {
 		Kind  string
 		Items []mesh.Peer
 	}
-	s = p.as(pluginOperator, "-n", p.ns, "peers", "-o", "json")
+	s := p.as(pluginOperator, "-n", p.ns, "peers", "-o", "json")
 	p.is(s, 0)
 	must(p.t, json.Unmarshal([]byte(s.out), &list))
 	if list.Kind != "PeerList" || len(list.Items) != 1 || list.Items[0].RTTSeconds == nil || list.Items[0].Namespace != p.ns {
@@ -260,8 +267,8 @@ func (p *plugin) status() {
 	s := p.as(pluginOperator, "-n", p.ns, "status")
 	p.is(s, 0, "zone         plugin", "peers        1/1 ready", "in sync", "kubernetes")
 	p.hasNot(s, "not ready")
-	p.is(p.as("", "-n", p.ns, "status", "--wait=60s", "-o", "json"), 0, `"inSync": true`, `"uptimeSeconds"`)
-	p.is(p.as("", "-n", p.ns, "version"), 0, "zone plugin at plugin/"+p.ns)
+	p.is(p.as("", "-n", p.ns, "status", "--wait=120s", "-o", "json"), 0, `"inSync": true`, `"uptimeSeconds"`)
+	p.comes("", regexp.MustCompile(regexp.QuoteMeta("zone plugin at plugin/"+p.ns)), "-n", p.ns, "version") // it waits for 2 s only
 }
 
 // watch follows the peers until it is interrupted.
@@ -342,15 +349,15 @@ func (p *plugin) completion() {
 	} {
 		words := strings.Fields(args)
 		words[len(words)-1] = strings.TrimSuffix(words[len(words)-1], "|")
-		s := p.run(p.command(file, "kubectl", append([]string{"__complete"}, words...)...))
-		found := false
-		for line := range strings.Lines(s.out) {
-			value, _, _ := strings.Cut(strings.TrimSpace(line), "\t")
-			found = found || value == want
-		}
-		if !found || s.code != 0 {
-			p.t.Errorf("%s completes to\n%s%s", args, s.out, s.err)
-		}
+		eventually(p.t, fmt.Sprintf("%s completes to %s", args, want), func() error { // it waits for 1 s only
+			s := p.run(p.command(file, "kubectl", append([]string{"__complete"}, words...)...))
+			for line := range strings.Lines(s.out) {
+				if value, _, _ := strings.Cut(strings.TrimSpace(line), "\t"); value == want && s.code == 0 {
+					return nil
+				}
+			}
+			return fmt.Errorf("exit code %d\n%s%s", s.code, s.out, s.err)
+		})
 	}
 }
 
@@ -418,7 +425,7 @@ func (p *plugin) rights() {
 	if s.code != 0 {
 		p.t.Errorf("exit code %d\n%s", s.code, s.err)
 	}
-	s = p.as(pluginViewer, "-n", p.ns, "status", "--wait=1s")
+	s = p.as(pluginViewer, "-n", p.ns, "status", "--wait=5s")
 	p.is(s, 5, "only MeshPeers could be read")
 	s = p.as(pluginViewer, "-n", p.ns, "invite")
 	p.is(s, 6, "MESH-6901", can)
@@ -462,7 +469,7 @@ func (p *plugin) cannot(user, command string) {
 // proxied asks a node that lets itself be read through pods/proxy.
 func (p *plugin) proxied() {
 	before := p.pod.Forwards()
-	p.is(p.as(pluginProxier, "-n", p.ns, "peers"), 0, "ms   0 ")
+	p.comes(pluginProxier, regexp.MustCompile("ms   0 "), "-n", p.ns, "peers")
 	p.is(p.as(pluginProxier, "-n", p.ns, "status"), 0, "in sync")
 	p.is(p.as(pluginProxier, "-n", p.ns, "log", "ls"), 0, "plugin")
 	p.is(p.as("", "-n", p.ns, "status", "--via", "proxy"), 0, "in sync")
