@@ -108,7 +108,11 @@ func TestFilesExhausted(t *testing.T) {
 	logged("files can be opened again")
 	hangUp()
 	works(t, want, east, west)
-	if s, err := west.status(); err != nil || len(s.Cluster.Problems) > 0 {
-		t.Errorf("%+v, %v", s.Cluster, err)
-	}
+	eventually(t, "west has no problem any more", func() error {
+		s, err := west.status()
+		if err == nil && len(s.Cluster.Problems) > 0 {
+			err = fmt.Errorf("it has %+v", s.Cluster)
+		}
+		return err
+	})
 }

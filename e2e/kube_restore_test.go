@@ -68,9 +68,13 @@ func TestKubeRestored(t *testing.T) {
 				alike(t, want, west)
 				change(t, want, west, 3, 4, "meanwhile") // has come through: east has had its time to err
 			}
-			if s, err := east.status(); err != nil || s.Resources.DeletesHeld != 5 {
-				t.Errorf("east holds %d deletions, %v", s.Resources.DeletesHeld, err)
-			}
+			eventually(t, "east holds the deletions of what the snapshot lacks", func() error {
+				s, err := east.status()
+				if err == nil && s.Resources.DeletesHeld != 5 {
+					err = fmt.Errorf("it holds %d", s.Resources.DeletesHeld)
+				}
+				return err
+			})
 			// One is made again, the rest is let go.
 			change(t, want, east, several, several+1, "made again")
 			west.becomes("what is made again arrives", west.at(fmt.Sprint("east-", several)), func(o object) bool { return o.Data["value"] == "made again" })
@@ -174,7 +178,7 @@ func TestKubeWrongContext(t *testing.T) {
 			change(t, want, west, 2, 3, "")
 			alike(t, want, west)
 			if !inUse {
-				east.cli("status", "--wait=60s")
+				east.cli("status", "--wait=120s")
 				alike(t, model{"west": want["west"]}, east)
 			}
 

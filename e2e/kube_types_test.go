@@ -110,9 +110,13 @@ func TestKubeRefused(t *testing.T) {
 	change(t, want, east, 0, 3, "1")
 	change(t, want, west, 0, 3, "1")
 	alike(t, want, all...)
-	if s, err := west.status(); err != nil || s.Resources.Rejected != 2 {
-		t.Errorf("%d rejected, %v", s.Resources.Rejected, err)
-	}
+	eventually(t, "west counts what was rejected", func() error {
+		s, err := west.status()
+		if err == nil && s.Resources.Rejected != 2 {
+			err = fmt.Errorf("it counts %d", s.Resources.Rejected)
+		}
+		return err
+	})
 
 	west.must(http.MethodPost, "/api/v1/namespaces", namespace(other))
 	west.becomes("it arrives with the namespace", elsewhere+"/a", func(o object) bool { return o.Data["value"] == "1" })
