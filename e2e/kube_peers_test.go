@@ -18,7 +18,7 @@ func TestKubeMeshPeers(t *testing.T) {
 	east, west := all[0], all[1]
 	for _, z := range all {
 		z.config["nodes"] = []map[string]any{}
-		z.config["mesh"].(map[string]any)["peer_timeout"] = map[string]any{"peer_unavailable_after_seconds": 6}
+		z.config["mesh"].(map[string]any)["peer_timeout"] = map[string]any{"peer_unavailable_after_seconds": 30}
 		z.save()
 		must(t, z.begin())
 	}
@@ -48,6 +48,7 @@ func TestKubeMeshPeers(t *testing.T) {
 	if lines := strings.Count(table, "\n"); lines != 3 {
 		t.Errorf("%d lines, want a title, the other node and the own one:\n%s", lines, table)
 	}
+	east.tellsOf("made-for-west", "PeerReady") // Events are written when there is time for them
 	told := east.server.Kubectl(t, "describe", "meshpeer", "made-for-west", "-n", east.ns)
 	for _, word := range []string{west.public, "Operations flow", "PeerReady"} {
 		if !strings.Contains(told, word) {
