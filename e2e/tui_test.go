@@ -69,6 +69,8 @@ func tuiKeys(t *testing.T, east *zone) {
 	term.Press("Enter")
 	term.AwaitText("kind: ConfigMap", "name: shop")
 	term.Press("Escape")
+	// Until it is, what is typed next makes one key of both.
+	term.Await("the object is closed", func(s string) bool { return !strings.Contains(s, "kind: ConfigMap") })
 	term.AwaitText("3:Resources*")
 	term.Type("?")
 	term.AwaitText("+- Help", "EVERYWHERE", "LEGEND")
