@@ -162,7 +162,7 @@ func TestRemove(t *testing.T) {
 			t.Errorf("%s has %d objects of west left, %v", z.name, len(got), err)
 		}
 	}
-	north.cli("adopt", "ConfigMap/default/w-1", "-y")
+	north.cli("adopt", "ConfigMap/default/w-1", "-y", "--timeout=120s")
 	for _, z := range []*zone{east, north} {
 		z.owns("ConfigMap/default/w-1", "north")
 	}
@@ -273,9 +273,13 @@ func TestRemoveWhileAway(t *testing.T) {
 	west.write("early.yaml", manifest("early", "2"))
 	west.write("late.yaml", manifest("late", "1"))
 	south.owns("ConfigMap/default/late", "west")
-	if v, err := valueOf(south.replica("west", "early")); err != nil || v != "2" {
-		t.Errorf("south has %q, %v", v, err)
-	}
+	eventually(t, "south takes what west says", func() error {
+		v, err := valueOf(south.replica("west", "early"))
+		if err == nil && v != "2" {
+			err = fmt.Errorf("it has %q", v)
+		}
+		return err
+	})
 	for _, z := range []*zone{east, north} {
 		z.start()
 	}
@@ -341,7 +345,7 @@ func TestRemoveWithoutMajority(t *testing.T) {
 	for _, z := range []*zone{east, north} {
 		z.finds("peers.removal", "west")
 	}
-	if out := east.cli("peers", "remove", west.public, "-y", "--timeout", "1s"); !strings.Contains(out, "proposed") {
+	if out := east.cli("peers", "remove", west.public, "-y", "--timeout", "5s"); !strings.Contains(out, "proposed") {
 		t.Errorf("asked again it says\n%s", out)
 	}
 

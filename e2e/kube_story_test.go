@@ -66,7 +66,7 @@ func TestKubeStory(t *testing.T) {
 		if out := z.cli("status"); !strings.Contains(out, z.name) || !strings.Contains(out, "lease held") {
 			t.Errorf("status of %s:\n%s", z.name, out)
 		}
-		z.cli("status", "--wait=60s")
+		z.cli("status", "--wait=120s")
 		z.verify()
 		z.stop()
 		z.verify()
@@ -298,7 +298,7 @@ func twoCreators(t *testing.T, all []*kubeZone) {
 	}
 	north.becomes("who has no copy takes one of them", north.at("c"), func(o object) bool { return o.owner() != "" })
 	key := "ConfigMap/" + east.ns + "/c"
-	if out := west.cli("adopt", key, "-y"); !strings.Contains(out, "adopted") {
+	if out := west.cli("adopt", key, "-y", "--timeout=120s"); !strings.Contains(out, "adopted") {
 		t.Errorf("adopt says %q", out)
 	}
 	for _, z := range all {

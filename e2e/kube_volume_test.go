@@ -41,6 +41,6 @@ func TestKubeThousands(t *testing.T) {
 	flows(t, want, all...)
 	t.Logf("%s, started anew: %d MiB resident, %d MiB at most", west.name, west.memory("VmRSS")>>20, west.memory("VmHWM")>>20)
 	for _, z := range all {
-		z.cli("status", "--wait=60s")
+		z.cli("status", "--wait=120s")
 	}
 }

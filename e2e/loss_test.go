@@ -130,7 +130,7 @@ func TestFolderReplaced(t *testing.T) {
 			// What west does meanwhile arrives at east's log: then east has had its time to err.
 			west.write("west-1.yaml", manifest("west-1", "meanwhile"))
 			want.set("west", "west-1", "meanwhile")
-			west.cli("status", "--wait=60s")
+			west.cli("status", "--wait=120s")
 			must(t, west.differs(want))
 			if running {
 				must(t, os.RemoveAll(east.folder))

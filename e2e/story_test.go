@@ -51,7 +51,7 @@ func TestThreeNodes(t *testing.T) {
 				return err
 			})
 			for _, z := range all {
-				z.cli("status", "--wait=60s")
+				z.cli("status", "--wait=120s")
 				z.verify()
 				z.stop()
 				z.verify()
@@ -124,7 +124,7 @@ func conflict(t *testing.T, all []*zone) {
 			t.Errorf("%s lost its own copy: %s", z.name, got)
 		}
 	}
-	if out := west.cli("adopt", "ConfigMap/default/c", "-y"); !strings.Contains(out, "adopted") {
+	if out := west.cli("adopt", "ConfigMap/default/c", "-y", "--timeout=120s"); !strings.Contains(out, "adopted") {
 		t.Errorf("adopt says %q", out)
 	}
 	eventually(t, "the adopted object is everywhere", func() error {
