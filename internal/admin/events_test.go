@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -215,7 +216,12 @@ func TestManyWatchOneNode(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			defer close(out)
-			_ = c.Frames(ctx, func(f mesh.Frame) { out <- f }) // it ends with ctx, or because there is no room
+			_ = c.Frames(ctx, func(f mesh.Frame) { // it ends with ctx, or because there is no room
+				select {
+				case out <- f:
+				case <-ctx.Done(): // nobody reads on
+				}
+			})
 		})
 		return out, func() { cancel(); wg.Wait() }
 	}
@@ -256,6 +262,7 @@ func TestManyWatchOneNode(t *testing.T) {
 		}
 	}
 	rest := looks.Load()
+	deadline = time.Now().Add(30 * time.Second)
 	for quiet := time.Now(); time.Since(quiet) < 2500*time.Millisecond; time.Sleep(10 * time.Millisecond) {
 		if n := looks.Load(); n != rest {
 			rest, quiet = n, time.Now()
@@ -278,6 +285,16 @@ func TestSlowReaderIsDropped(t *testing.T) {
 	if _, err := io.WriteString(conn, "GET /api/v1/events HTTP/1.1\r\nHost: mesh\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
+	// Its first frame is read, so that it is told whatever comes from now on.
+	if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	slow := bufio.NewReader(conn)
+	for line := ""; !strings.HasPrefix(line, "data:"); {
+		if line, err = slow.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
 	in := frames(t, "unix:"+s.Socket())
 	until(t, in, anyFrame)
 	text := strings.Repeat("x", 390)
@@ -294,7 +311,7 @@ func TestSlowReaderIsDropped(t *testing.T) {
 	if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := io.Copy(io.Discard, conn); err != nil {
+	if n, err := io.Copy(io.Discard, slow); err != nil {
 		t.Errorf("after %d bytes: %v, want an end", n, err)
 	}
 }
@@ -367,20 +384,9 @@ func TestBusyNodeStillBeats(t *testing.T) {
 	}
 }
 
-// freeLoopback is an address that nobody listens on.
-func freeLoopback(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func TestContentAndTopology(t *testing.T) {
-	s, cfg := serve(t, newFakeNode(t), func(c *admin.Config) { c.APIListen = freeLoopback(t) })
-	socket, tcp := client(t, "unix:"+s.Socket()), client(t, "http://"+cfg.APIListen)
+	s, _ := serve(t, newFakeNode(t), func(c *admin.Config) { c.APIListen = "127.0.0.1:0" })
+	socket, tcp := client(t, "unix:"+s.Socket()), client(t, "http://"+s.APIAddr())
 	ctx := t.Context()
 	for _, tt := range []struct {
 		c       *admin.Client
