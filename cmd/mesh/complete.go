@@ -15,9 +15,10 @@ import (
 	"dcp.hiro.io/mesh/internal/readable"
 )
 
+// completeTimeout bounds what the Tab key waits for: people take a pause for a hung shell. Tests wait longer.
+var completeTimeout = time.Second
+
 const (
-	// completeTimeout bounds what the Tab key waits for: people take a pause for a hung shell.
-	completeTimeout = time.Second
 	// maxCompletions is how many values a shell is handed. Beyond that, objects are completed a segment at a time.
 	maxCompletions = 100
 	// maxCompletedPages is how many pages of objects are looked through, MaxPage each.

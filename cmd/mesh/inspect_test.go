@@ -89,7 +89,7 @@ func TestStatusOfStandby(t *testing.T) {
 
 func TestStatusWithoutNode(t *testing.T) {
 	t.Parallel()
-	transcript(t, "status-absent", t.TempDir(), "status", "status -o json", "status --wait=150ms", "status --node unix:/x -c y",
+	transcript(t, "status-absent", t.TempDir(), "status", "status -o json", "status --wait=2s", "status --node unix:/x -c y",
 		"log ls", "log verify -o json", "peers", "adopt ConfigMap/a/b")
 	transcript(t, "status-starting", serveFake(t, nil), "status", "status --wait=5s", "log ls")
 }

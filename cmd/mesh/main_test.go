@@ -41,6 +41,7 @@ func (w withProgram) Run() int {
 	if slices.Contains(os.Args, "-test.fuzzworker") {
 		return w.tests.Run() // a process that fuzzes beside others calls nothing
 	}
+	completeTimeout = time.Minute
 	dir, err := os.MkdirTemp("", "mesh-cmd-")
 	if err == nil {
 		program = filepath.Join(dir, "mesh")

@@ -21,9 +21,11 @@ func TestRunKubernetes(t *testing.T) {
 	p := runParams("testdata/kubernetes")
 	p.Setup = func(env *testscript.Env) error {
 		setupRun(env)
-		env.Values["server"] = kubetest.Start(t)
+		s := kubetest.Start(t)
+		env.Defer(s.Close) // before the other scripts end
+		env.Values["server"] = s
 		env.Setenv("KUBECTL", kubetest.Tool(t, "kubectl"))
-		env.Setenv("KUBECONFIG", env.Values["server"].(*kubetest.Server).Kubeconfig(t))
+		env.Setenv("KUBECONFIG", s.Kubeconfig(t))
 		return nil
 	}
 	p.Cmds["apiserver"] = func(ts *testscript.TestScript, neg bool, args []string) {
