@@ -17,7 +17,7 @@ import (
 
 func TestClientReadsWhatTheNodeSays(t *testing.T) {
 	node := newFakeNode(t)
-	s, _ := serve(t, node, nil)
+	s := serve(t, node, nil)
 	c := client(t, "unix:"+s.Socket())
 	ctx := t.Context()
 
@@ -78,7 +78,7 @@ func TestClientReadsWhatTheNodeSays(t *testing.T) {
 
 func TestClientInvitesAndRemoves(t *testing.T) {
 	node := newFakeNode(t)
-	s, _ := serve(t, node, nil)
+	s := serve(t, node, nil)
 	c := client(t, "unix:"+s.Socket())
 	ctx := t.Context()
 
@@ -115,7 +115,7 @@ func code(err error) string {
 }
 
 func TestAStartingNodeSaysSo(t *testing.T) {
-	s, _ := serve(t, nil, nil)
+	s := serve(t, nil, nil)
 	if _, err := client(t, "unix:"+s.Socket()).Status(t.Context()); code(err) != admin.CodeStarting {
 		t.Errorf("Status = %v, want %s", err, admin.CodeStarting)
 	}
@@ -126,7 +126,7 @@ func TestInternalErrorsKeepTheirText(t *testing.T) {
 	node.status = func(context.Context) (mesh.Status, error) {
 		return mesh.Status{}, errors.New("open /secret/path: hunter2")
 	}
-	s, _ := serve(t, node, nil)
+	s := serve(t, node, nil)
 	_, err := client(t, "unix:"+s.Socket()).Status(t.Context())
 	if code(err) != admin.CodeInternal || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("Status = %v, want an internal error without its text", err)
@@ -168,7 +168,7 @@ func TestTheClientGivesUp(t *testing.T) {
 		<-ctx.Done()
 		return mesh.Status{}, ctx.Err()
 	}
-	s, _ := serve(t, node, nil)
+	s := serve(t, node, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := client(t, "unix:"+s.Socket()).Status(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -178,13 +178,7 @@ func TestTheClientGivesUp(t *testing.T) {
 
 // TestRefusedRequests sends what no client of ours would.
 func TestRefusedRequests(t *testing.T) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listen := free.Addr().String()
-	free.Close()
-	s, _ := serve(t, newFakeNode(t), func(c *admin.Config) { c.APIListen = listen })
+	s := serve(t, newFakeNode(t), func(c *admin.Config) { c.APIListen = "127.0.0.1:0" })
 	onSocket := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", s.Socket())
 	}}}
@@ -239,7 +233,7 @@ func TestRefusedRequests(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			base, hc := "http://mesh", onSocket
 			if tt.tcp {
-				base, hc = "http://"+listen, http.DefaultClient
+				base, hc = "http://"+s.APIAddr(), http.DefaultClient
 			}
 			req, err := http.NewRequestWithContext(t.Context(), tt.method, base+tt.path, strings.NewReader(tt.body))
 			if err != nil {
@@ -276,7 +270,7 @@ func TestTooManyRequests(t *testing.T) {
 		<-release
 		return mesh.Status{Zone: "east"}, nil
 	}
-	s, _ := serve(t, node, nil)
+	s := serve(t, node, nil)
 	done := make(chan error, admin.MaxConcurrent)
 	for range admin.MaxConcurrent {
 		c := client(t, "unix:"+s.Socket())

@@ -40,7 +40,7 @@ func bundleOf(t *testing.T, c *admin.Client, object mesh.ObjectKey) (*admin.Arch
 // A client gets the same answers from a bundle as from the node that it was made of.
 func TestBundleAnswersAsTheNodeDid(t *testing.T) {
 	t.Parallel()
-	s, _ := serve(t, newFakeNode(t), func(c *admin.Config) {
+	s := serve(t, newFakeNode(t), func(c *admin.Config) {
 		c.Debug = admin.Debug{
 			Config: func() []admin.ConfigValue {
 				return []admin.ConfigValue{{Key: "mesh.zone", Values: []string{"east"}, Origin: "flag --zone"}}
@@ -99,7 +99,7 @@ func TestBundleAnswersAsTheNodeDid(t *testing.T) {
 // Its stream shows the node as it was, and then stays open without a word until nobody listens any more.
 func TestBundleStreamStandsStill(t *testing.T) {
 	t.Parallel()
-	s, _ := serve(t, newFakeNode(t), nil)
+	s := serve(t, newFakeNode(t), nil)
 	a, _ := bundleOf(t, client(t, "unix:"+s.Socket()), mesh.ObjectKey{})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -118,7 +118,7 @@ func TestBundleStreamStandsStill(t *testing.T) {
 
 func TestBundleRefusesWhatItCannotAnswer(t *testing.T) {
 	t.Parallel()
-	s, _ := serve(t, newFakeNode(t), nil)
+	s := serve(t, newFakeNode(t), nil)
 	a, _ := bundleOf(t, client(t, "unix:"+s.Socket()), mesh.ObjectKey{})
 	c := admin.NewClientOver(a, "bundle", time.Minute)
 	ctx := t.Context()

@@ -32,7 +32,7 @@ func TestDoctorStreams(t *testing.T) {
 		sink(mesh.CheckResult{Group: "system", ID: "system.clock", Status: mesh.CheckOK, Message: "not asked for"})
 		return nil
 	}
-	s, _ := serve(t, node, nil)
+	s := serve(t, node, nil)
 	c := client(t, "unix:"+s.Socket())
 	var got []string
 	q := admin.DoctorQuery{Groups: []string{"config", "peers"}, Skip: []string{"peers.loss"}}
@@ -59,7 +59,7 @@ func TestDoctorCutOff(t *testing.T) {
 		sink(mesh.CheckResult{Group: "config", ID: "config.valid", Status: mesh.CheckOK})
 		return errors.New("broken")
 	}
-	s, _ := serve(t, node, nil)
+	s := serve(t, node, nil)
 	n := 0
 	var unreachable *admin.UnreachableError
 	if err := client(t, "unix:"+s.Socket()).Doctor(context.Background(), admin.DoctorQuery{}, func(mesh.CheckResult) { n++ }); n != 1 || !errors.As(err, &unreachable) {
@@ -79,7 +79,7 @@ func TestDoctorIsBounded(t *testing.T) {
 		ended <- struct{}{}
 		return ctx.Err()
 	}
-	s, _ := serve(t, node, nil)
+	s := serve(t, node, nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	done := make(chan error, 2)
@@ -106,13 +106,13 @@ func TestDoctorIsBounded(t *testing.T) {
 // What makes no sense as a question is refused, and so is what makes none as an answer.
 func TestDoctorRefusals(t *testing.T) {
 	t.Parallel()
-	s, _ := serve(t, newFakeNode(t), nil)
+	s := serve(t, newFakeNode(t), nil)
 	err := client(t, "unix:"+s.Socket()).Doctor(context.Background(), admin.DoctorQuery{Skip: make([]string, 65)}, func(mesh.CheckResult) {})
 	var refused *admin.Error
 	if !errors.As(err, &refused) || refused.Code != admin.CodeBadRequest {
 		t.Errorf("65 ids = %v, want %s", err, admin.CodeBadRequest)
 	}
-	starting, _ := serve(t, nil, nil)
+	starting := serve(t, nil, nil)
 	err = client(t, "unix:"+starting.Socket()).Doctor(context.Background(), admin.DoctorQuery{}, func(mesh.CheckResult) {})
 	if !errors.As(err, &refused) || refused.Code != admin.CodeStarting {
 		t.Errorf("a node that starts = %v, want %s", err, admin.CodeStarting)

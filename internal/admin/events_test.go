@@ -74,7 +74,7 @@ func anyFrame(mesh.Frame) bool { return true }
 func TestTheFirstFrameIsWhole(t *testing.T) {
 	var notices admin.Notices
 	notices.Tell(mesh.Notice{Kind: mesh.NoticePeer, Level: mesh.LevelInfo, Zone: "west", Text: "Unknown -> Ready"})
-	s, _ := serve(t, newFakeNode(t), func(c *admin.Config) { c.Notices = &notices })
+	s := serve(t, newFakeNode(t), func(c *admin.Config) { c.Notices = &notices })
 	in := frames(t, "unix:"+s.Socket())
 
 	f := until(t, in, anyFrame)
@@ -139,7 +139,7 @@ func TestObjectsAreFollowed(t *testing.T) {
 		}
 	}
 	change(0, 1500, 1)
-	s, _ := serve(t, node, nil)
+	s := serve(t, node, nil)
 	in := frames(t, "unix:"+s.Socket())
 	seen := map[string]mesh.Version{}
 	next := func() (items int, removed []string, whole bool) {
@@ -208,7 +208,7 @@ func TestManyWatchOneNode(t *testing.T) {
 	node.status = func(context.Context) (mesh.Status, error) {
 		return mesh.Status{Zone: "east", UptimeSeconds: float64(looks.Add(1))}, nil // which is no change
 	}
-	s, _ := serve(t, node, nil)
+	s := serve(t, node, nil)
 	watch := func() (<-chan mesh.Frame, func()) {
 		c := client(t, "unix:"+s.Socket())
 		ctx, cancel := context.WithCancel(t.Context())
@@ -276,7 +276,7 @@ func TestManyWatchOneNode(t *testing.T) {
 // Who doesn't read is dropped, and nobody else waits for that.
 func TestSlowReaderIsDropped(t *testing.T) {
 	var notices admin.Notices
-	s, _ := serve(t, newFakeNode(t), func(c *admin.Config) { c.Notices = &notices })
+	s := serve(t, newFakeNode(t), func(c *admin.Config) { c.Notices = &notices })
 	conn, err := net.Dial("unix", s.Socket())
 	if err != nil {
 		t.Fatal(err)
@@ -372,7 +372,7 @@ func TestBusyNodeStillBeats(t *testing.T) {
 		<-ctx.Done()
 		return mesh.Status{}, ctx.Err()
 	}
-	s, _ := serve(t, node, nil)
+	s := serve(t, node, nil)
 	in := frames(t, "unix:"+s.Socket())
 	if f := until(t, in, anyFrame); !f.Whole || f.Status != nil || f.Peers != nil {
 		t.Errorf("first frame %+v, want a whole one that says nothing", f)
@@ -385,7 +385,7 @@ func TestBusyNodeStillBeats(t *testing.T) {
 }
 
 func TestContentAndTopology(t *testing.T) {
-	s, _ := serve(t, newFakeNode(t), func(c *admin.Config) { c.APIListen = "127.0.0.1:0" })
+	s := serve(t, newFakeNode(t), func(c *admin.Config) { c.APIListen = "127.0.0.1:0" })
 	socket, tcp := client(t, "unix:"+s.Socket()), client(t, "http://"+s.APIAddr())
 	ctx := t.Context()
 	for _, tt := range []struct {

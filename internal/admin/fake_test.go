@@ -261,8 +261,8 @@ func (f *fakeNode) Remove(_ context.Context, key keys.Public, dryRun bool) (mesh
 	return out, nil
 }
 
-// serve runs a server until the test ends and returns it with its configuration.
-func serve(t *testing.T, node admin.Inspector, change func(*admin.Config)) (*admin.Server, admin.Config) {
+// serve runs a server until the test ends and returns it.
+func serve(t *testing.T, node admin.Inspector, change func(*admin.Config)) *admin.Server {
 	t.Helper()
 	// t.TempDir holds the test's name, which is too long for a socket.
 	dir, err := os.MkdirTemp("", "adm-")
@@ -293,7 +293,7 @@ func serve(t *testing.T, node admin.Inspector, change func(*admin.Config)) (*adm
 			t.Errorf("Run = %v", err)
 		}
 	})
-	return s, cfg
+	return s
 }
 
 func client(t *testing.T, addr string) *admin.Client {

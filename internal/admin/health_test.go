@@ -23,7 +23,7 @@ func TestProbes(t *testing.T) {
 			return nil
 		}
 	}
-	s, _ := serve(t, nil, func(c *admin.Config) {
+	s := serve(t, nil, func(c *admin.Config) {
 		c.Checks = []admin.Check{
 			{Name: "loop", Live: true, Run: fails(&broken, "no tick for 30s")},
 			{Name: "folder", Run: fails(&late, "not read yet")},
@@ -84,7 +84,7 @@ func TestProbes(t *testing.T) {
 }
 
 func TestAHungCheckFails(t *testing.T) {
-	s, _ := serve(t, newFakeNode(t), func(c *admin.Config) {
+	s := serve(t, newFakeNode(t), func(c *admin.Config) {
 		c.Checks = []admin.Check{{Name: "hung", Live: true, Run: func(ctx context.Context) error {
 			<-ctx.Done()
 			return nil
@@ -97,7 +97,7 @@ func TestAHungCheckFails(t *testing.T) {
 }
 
 func TestMetricsComeFromThePrivateRegistry(t *testing.T) {
-	s, _ := serve(t, newFakeNode(t), func(c *admin.Config) {
+	s := serve(t, newFakeNode(t), func(c *admin.Config) {
 		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "mesh_test", Help: "Of this test."})
 		c.Registry.MustRegister(g)
 		g.Set(4)
@@ -110,7 +110,7 @@ func TestMetricsComeFromThePrivateRegistry(t *testing.T) {
 }
 
 func TestTheOpenPortServesNoAPI(t *testing.T) {
-	s, _ := serve(t, newFakeNode(t), nil)
+	s := serve(t, newFakeNode(t), nil)
 	addr, _ := s.HTTPAddr()
 	if code, _ := get(t, "http://"+addr.String()+"/api/v1/status"); code != 404 {
 		t.Errorf("status on the open port = %d, want 404", code)

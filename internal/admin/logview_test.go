@@ -48,7 +48,7 @@ func oneLog(t *testing.T, r admin.LogReader) mesh.LogStatus {
 
 func TestShow(t *testing.T) {
 	node := newFakeNode(t)
-	s, _ := serve(t, node, nil)
+	s := serve(t, node, nil)
 	redacted := client(t, "unix:"+s.Socket())
 	secrets := client(t, "unix:"+s.Socket())
 	secrets.Secrets = true
@@ -100,7 +100,7 @@ func TestShow(t *testing.T) {
 }
 
 func TestLostSecretsAreRedacted(t *testing.T) {
-	s, _ := serve(t, newFakeNode(t), nil)
+	s := serve(t, newFakeNode(t), nil)
 	c := client(t, "unix:"+s.Socket())
 	list, err := c.Lost(t.Context())
 	if err != nil || len(list) != 1 || list[0].Payload != nil || list[0].Bytes != 24 {

@@ -13,8 +13,8 @@ import (
 
 // The health port tells the state when it is asked to, by name, and nothing else; without that it knows no API.
 func TestHealthPortTellsTheState(t *testing.T) {
-	open, _ := serve(t, newFakeNode(t), func(c *admin.Config) { c.Proxy = true })
-	closed, _ := serve(t, newFakeNode(t), nil)
+	open := serve(t, newFakeNode(t), func(c *admin.Config) { c.Proxy = true })
+	closed := serve(t, newFakeNode(t), nil)
 	base := func(s *admin.Server) string {
 		at, _ := s.HTTPAddr()
 		return "http://" + at.String()
@@ -79,7 +79,7 @@ func (holdsSecret) Changes(context.Context, replica.Cursor, int) (replica.Change
 
 // Neither the health port nor a stream, which people write down and hand on, tells the hash of a Secret's content.
 func TestHashesOfSecretsStayInside(t *testing.T) {
-	s, _ := serve(t, holdsSecret{newFakeNode(t)}, func(c *admin.Config) { c.Proxy = true })
+	s := serve(t, holdsSecret{newFakeNode(t)}, func(c *admin.Config) { c.Proxy = true })
 	at, _ := s.HTTPAddr()
 	open, socket := "http://"+at.String(), "unix:"+s.Socket()
 	for _, path := range []string{"resources", "resources/Secret/default/token", "trace/Secret/default/token"} {

@@ -83,7 +83,7 @@ func seated(t *testing.T, ctx context.Context, most int, h http.HandlerFunc) (ad
 
 // Connections on which nothing is asked any more keep no prober waiting, and end no stream.
 func TestIdleConnectionsGiveWay(t *testing.T) {
-	s, _ := serve(t, newFakeNode(t), func(c *admin.Config) { c.Proxy = true })
+	s := serve(t, newFakeNode(t), func(c *admin.Config) { c.Proxy = true })
 	at, _ := s.HTTPAddr()
 	stream := frames(t, "http://"+at.String())
 	until(t, stream, anyFrame)

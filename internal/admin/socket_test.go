@@ -135,7 +135,7 @@ func TestPortTaken(t *testing.T) {
 	}
 	defer l.Close()
 	taken := l.Addr().(*net.TCPAddr).Port
-	s, _ := serve(t, nil, func(c *admin.Config) { c.HTTPPort = taken })
+	s := serve(t, nil, func(c *admin.Config) { c.HTTPPort = taken })
 	if addr, moved := s.HTTPAddr(); !moved || addr.Port == taken {
 		t.Errorf("HTTPAddr = %v, %v, want another port", addr, moved)
 	}
