@@ -69,13 +69,7 @@ func TestGossipDoesNotGreetStrangers(t *testing.T) {
 	a.knows(b)
 	b.knows(a)
 	a.start()
-	cfg := DefaultConfig()
-	cfg.Key = testKey(9)
-	h, err := newHost(&cfg, newGater(true))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
+	h := newStrangerHost(t, testKey(9))
 	greeted := make(chan protocol.ID, 10)
 	for _, v := range []string{"1.2.0", "1.1.0"} { // a stranger that gossips, too
 		id := protocol.ID(strings.TrimSuffix(string(a.node.helloID), "hello/1.0.0") + "meshsub/" + v)
@@ -101,13 +95,7 @@ func TestStrangersAreCutOffAfterAWhile(t *testing.T) {
 	a := newMember(t, 1)
 	a.before = func(n *Node) { n.door.stay = 100 * time.Millisecond }
 	a.start()
-	cfg := DefaultConfig()
-	cfg.Key = testKey(9)
-	h, err := newHost(&cfg, newGater(true))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
+	h := newStrangerHost(t, testKey(9))
 	addrs, _ := dialAddrs(a.endpoint())
 	id, _ := peerIDOf(a.public())
 	until(t, "counted", func() bool {
@@ -125,13 +113,7 @@ func TestFewStrangersAtATime(t *testing.T) {
 	for i := range maxStrangersOfSource {
 		newStranger(t, testKey(byte(20+i)), a)
 	}
-	cfg := DefaultConfig()
-	cfg.Key = testKey(40)
-	h, err := newHost(&cfg, newGater(true))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
+	h := newStrangerHost(t, testKey(40))
 	addrs, _ := dialAddrs(a.endpoint())
 	id, _ := peerIDOf(a.public())
 	until(t, "one too many is refused", func() bool {

@@ -28,8 +28,8 @@ type stranger struct {
 	conn network.Conn
 }
 
-// newStranger connects to a member.
-func newStranger(t *testing.T, key keys.Private, to *member) *stranger {
+// newStrangerHost makes a host that speaks none of our protocols.
+func newStrangerHost(t *testing.T, key keys.Private) host.Host {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Key = key
@@ -38,7 +38,13 @@ func newStranger(t *testing.T, key keys.Private, to *member) *stranger {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Close() })
-	s := &stranger{t: t, key: key, host: h, to: to}
+	return h
+}
+
+// newStranger connects to a member.
+func newStranger(t *testing.T, key keys.Private, to *member) *stranger {
+	t.Helper()
+	s := &stranger{t: t, key: key, host: newStrangerHost(t, key), to: to}
 	s.connect()
 	return s
 }
