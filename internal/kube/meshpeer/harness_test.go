@@ -90,9 +90,13 @@ type fixture struct {
 	calls    int
 }
 
-func start(t *testing.T, s *kubetest.Server, ns, token string) *fixture {
+// start runs a keeper. What it is to find at once is prepared before.
+func start(t *testing.T, s *kubetest.Server, ns, token string, prepare ...func(*fixture)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, s: s, ns: ns, self: key("self"), inc: 1700000000000}
+	for _, p := range prepare {
+		p(f)
+	}
 	conn := connect(t, s, token, ns)
 	recorder := meshpeer.NewRecorder(conn, nil)
 	var err error

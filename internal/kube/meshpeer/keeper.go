@@ -24,9 +24,10 @@ const (
 	lookEvery = time.Second
 	// settleFor lets changes that come together be one.
 	settleFor = 50 * time.Millisecond
-	// farewell bounds the last write of a keeper that stops.
-	farewell = 2 * time.Second
 )
+
+// farewell bounds the last write of a keeper that stops. Tests give it longer.
+var farewell = 2 * time.Second
 
 // Config is what a Keeper works with. Its functions are called from one goroutine each and may block for a moment.
 type Config struct {

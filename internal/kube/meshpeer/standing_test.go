@@ -72,10 +72,7 @@ func TestRemovedKeyStaysOut(t *testing.T) {
 
 	rulings := f.rulings
 	f.stop()
-	f = start(t, s, ns, s.Token)
-	f.mu.Lock()
-	f.rulings = rulings
-	f.mu.Unlock()
+	f = start(t, s, ns, s.Token, func(f *fixture) { f.rulings = rulings })
 	f.looked()
 	if got := f.notes(ofNorth, "PeerRemoved"); len(got) != 1 || !strings.HasPrefix(got[0], "1 ") {
 		t.Errorf("a restart told it again: %q", got)
