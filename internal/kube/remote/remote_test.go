@@ -23,6 +23,7 @@ import (
 	"dcp.hiro.io/mesh/internal/kube/remote"
 	"dcp.hiro.io/mesh/internal/mesh"
 	"dcp.hiro.io/mesh/internal/meshtest/kubetest"
+	"dcp.hiro.io/mesh/internal/meshtest/leaktest"
 )
 
 func TestMain(m *testing.M) { kubetest.Main(m) }
@@ -82,6 +83,18 @@ func place(t *testing.T, s *kubetest.Server) string {
 			"roleRef":  map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": user},
 			"subjects": []any{map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}}})
 	}
+	for user := range rights { // the API server learns of a role in its own time
+		as := s.As(s.UserToken(t, user))
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+			status, answer := as.Do(t, http.MethodGet, "/apis/dcp.hiro.io/v1/namespaces/"+ns+"/meshpeers", nil)
+			if status == http.StatusOK {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s has no rights: status %d: %s", user, status, answer)
+			}
+		}
+	}
 	return ns
 }
 
@@ -99,15 +112,17 @@ const (
 	labKey  = "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025"
 )
 
-// show makes the MeshPeers of a node of zone east: of itself, of west, which is ready, and of lab, which is not.
+// show makes the MeshPeers of a node of zone east until the test ends: of itself, of west, which is ready, and of lab,
+// which is not.
 func show(t *testing.T, s *kubetest.Server, ns string) {
 	t.Helper()
+	path := "/apis/dcp.hiro.io/v1/namespaces/" + ns + "/meshpeers"
+	t.Cleanup(func() { do(t, s, http.MethodDelete, path, nil) }) // who asks for those of all namespaces is not to find them
 	for _, p := range []struct{ key, zone, state, ready, connected string }{
 		{eastKey, "east", "Ready", "Running", "Self"},
 		{westKey, "west", "Ready", "Connected", "Connected"},
 		{labKey, "lab", "Unavailable", "TimedOut", "NotConnected"},
 	} {
-		path := "/apis/dcp.hiro.io/v1/namespaces/" + ns + "/meshpeers"
 		do(t, s, http.MethodPost, path, map[string]any{"apiVersion": "dcp.hiro.io/v1", "kind": "MeshPeer",
 			"metadata": map[string]any{"name": "peer-" + p.key[:8]},
 			"spec":     map[string]any{"identity": map[string]any{"publicKey": p.key, "endpoints": []string{p.zone + ".example:9102"}}}})
@@ -147,17 +162,16 @@ func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"kind":"Invite","token":%q}`, b)
 	case "GET /api/v1/events":
 		w.Header().Set("Content-Type", "text/event-stream")
-		for i := 0; ; i++ {
+		for i := 0; r.Context().Err() == nil; i++ { // the end shows in the context or by a write that fails
 			if _, err := fmt.Fprintf(w, "data: %d\n\n", i); err != nil || http.NewResponseController(w).Flush() != nil {
 				break
 			}
 			select {
 			case <-r.Context().Done():
-				l.ended <- struct{}{}
-				return
 			case <-time.After(10 * time.Millisecond):
 			}
 		}
+		l.ended <- struct{}{}
 	case "GET /api/v1/log":
 		w.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprint(w, `{"error":{"code":"MESH-3002","message":"the node is still starting"}}`)
@@ -636,15 +650,7 @@ func TestCloses(t *testing.T) {
 	a.c.CloseIdleConnections()
 	ignored := []goleak.Option{before, goleak.IgnoreAnyFunction("net/http.(*Server).Serve"), goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
 		goleak.IgnoreAnyFunction("dcp.hiro.io/mesh/internal/meshtest/kubetest.join")}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) { // the library takes a second to close
-		err := goleak.Find(ignored...)
-		if err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
+	leaktest.None(t, ignored...) // the library takes a second to close
 }
 
 func asForbidden(err error) (*remote.ForbiddenError, bool) {
