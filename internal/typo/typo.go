@@ -13,26 +13,48 @@ const (
 	maxLen = 128
 )
 
-// Closest returns the candidate that word most likely meant: one that it begins, or one within two edits that
-// keeps more than half of its letters. Case does not count. It returns "" when none is near. Of equally near ones
-// the first listed wins.
+// Closest returns the candidate that word most likely meant: one that it begins, one within two edits that keeps more
+// than half of its letters, or one of three words or more, by - or _, of which another is in place of one. Case does
+// not count. It returns "" when none is near. Of equally near ones the first listed wins.
 func Closest(word string, candidates []string) string {
 	if len(word) > maxLen {
 		return ""
 	}
 	word = strings.ToLower(word)
-	best, at := "", maxEdits+1
+	best, at := "", maxEdits+2
 	for _, c := range candidates {
 		lower := strings.ToLower(c)
 		d := Edits(word, lower)
 		if len(word) >= 2 && strings.HasPrefix(lower, word) {
 			d = min(d, 1)
 		}
+		if d > maxEdits {
+			if !oneWordElse(word, lower) {
+				continue
+			}
+			d = maxEdits + 1 // what is spelt nearly so comes first
+		}
 		if d < at && d < len(word) && 2*d < len(c) { // "xy" is not a typo of "ls", nor "host" one of "port"
 			best, at = c, d
 		}
 	}
 	return best
+}
+
+// oneWordElse reports whether all but one of the words of two names are the same, and these are two at the least.
+func oneWordElse(a, b string) bool {
+	separator := func(r rune) bool { return r == '-' || r == '_' }
+	as, bs := strings.FieldsFunc(a, separator), strings.FieldsFunc(b, separator)
+	if len(as) != len(bs) || len(as) < 3 {
+		return false
+	}
+	other := 0
+	for i := range as {
+		if as[i] != bs[i] {
+			other++
+		}
+	}
+	return other == 1
 }
 
 // Edits counts the insertions, deletions, replacements and swaps of neighbours, in bytes, that lead from a to b.

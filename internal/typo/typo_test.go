@@ -9,7 +9,7 @@ import (
 
 func TestClosest(t *testing.T) {
 	t.Parallel()
-	names := []string{"keygen", "run", "status", "peers", "log", "adopt", "version", "help", "ls", "port", "WARN"}
+	names := []string{"keygen", "run", "status", "peers", "log", "adopt", "version", "help", "ls", "port", "WARN", "private_key_path", "data_dir"}
 	for _, tt := range []struct{ word, want string }{
 		{"stauts", "status"},
 		{"Status", "status"},
@@ -17,6 +17,10 @@ func TestClosest(t *testing.T) {
 		{"ver", "version"},
 		{"keygne", "keygen"},
 		{"rnu", "run"},
+		{"private_key_file", "private_key_path"},
+		{"private-key-file", "private_key_path"},
+		{"private_file_file", ""},
+		{"cache_dir", ""},
 		{"xy", ""},
 		{"l", ""},
 		{"", ""},
