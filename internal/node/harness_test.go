@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"slices"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"dcp.hiro.io/mesh/internal/event"
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/meshtest/porttest"
 	"dcp.hiro.io/mesh/internal/operation"
 	"dcp.hiro.io/mesh/internal/oplog"
 	"dcp.hiro.io/mesh/internal/replica"
@@ -288,26 +288,10 @@ type member struct {
 	papers []oplog.TrustOp                    // of the core
 }
 
-// ports are those given to tests.
-var ports sync.Map
-
-// testPort finds a loopback port that no other test here gets, and that the system gives to nobody who asks for any.
-func testPort(t testing.TB) int {
-	t.Helper()
-	for range 1000 {
-		port := 10_000 + rand.IntN(10_000)
-		if _, taken := ports.LoadOrStore(port, true); !taken && inUse([]string{"127.0.0.1"}, port) == nil {
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
-}
-
 // newMember prepares node i of zone z<i>, listening on a loopback port of its own.
 func newMember(t testing.TB, i byte) *member {
 	t.Helper()
-	m := &member{t: t, i: i, key: testKey(i), port: testPort(t), store: oplog.NewMemory(), log: new(safeBuffer)}
+	m := &member{t: t, i: i, key: testKey(i), port: porttest.Free(t), store: oplog.NewMemory(), log: new(safeBuffer)}
 	m.cfg = DefaultConfig()
 	m.cfg.Key, m.cfg.Zone, m.cfg.Network, m.cfg.Store = m.key, m.zone(), testNetwork, m.store
 	m.cfg.BindAddresses, m.cfg.Port, m.cfg.StrictPort = []string{"127.0.0.1"}, m.port, true

@@ -19,6 +19,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/meshtest/porttest"
 	"dcp.hiro.io/mesh/internal/oplog"
 	"dcp.hiro.io/mesh/internal/replica"
 	"dcp.hiro.io/mesh/internal/token"
@@ -423,7 +424,7 @@ func TestJoinWrongInviterAtTheAddress(t *testing.T) {
 }
 
 func TestJoinUnreachable(t *testing.T) {
-	closed := testPort(t)
+	closed := porttest.Free(t)
 	deaf, err := net.Listen("tcp", "127.0.0.1:0") // TCP that is open, and no UDP
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/meshtest/porttest"
 )
 
 // listed is a member without endpoints.
@@ -47,7 +48,7 @@ func TestRecordOfANodeThatMoved(t *testing.T) {
 	mutual(a, b, c)
 	until(t, "all are linked", func() bool { return a.linkedTo(c) && b.linkedTo(c) && a.linkedTo(b) })
 	c.stop()
-	moved := testPort(t)
+	moved := porttest.Free(t)
 	c.port, c.cfg.Port = moved, moved
 	c.cfg.Nodes = []Peer{b.peer(), a.listed()} // a has to find it
 	c.start()

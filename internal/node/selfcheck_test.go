@@ -15,13 +15,14 @@ import (
 
 	"dcp.hiro.io/mesh/internal/keys"
 	"dcp.hiro.io/mesh/internal/mesh"
+	"dcp.hiro.io/mesh/internal/meshtest/porttest"
 	"dcp.hiro.io/mesh/internal/replica"
 )
 
 // Each endpoint of a peer is dialled by both transports, and who answers has to be the peer.
 func TestTryPeers(t *testing.T) { // alone, for a dial gets some seconds
 	a, b, c, d := newMember(t, 1), newMember(t, 2), newMember(t, 3), newMember(t, 4)
-	closed := testPort(t)
+	closed := porttest.Free(t)
 	a.cfg.Nodes = []Peer{
 		{b.public(), b.zone(), []string{b.endpoint(), fmt.Sprintf("127.0.0.1:%d", closed)}},
 		{c.public(), c.zone(), []string{d.endpoint()}},
@@ -110,7 +111,7 @@ func TestDialBack(t *testing.T) { // alone, for a dial gets some seconds
 // A node that listens elsewhere than it says is told so.
 func TestDialBackOutOfReach(t *testing.T) { // alone, for a dial gets some seconds
 	a, b := newMember(t, 1), newMember(t, 2)
-	closed := testPort(t)
+	closed := porttest.Free(t)
 	a.cfg.Advertise = []string{fmt.Sprintf("127.0.0.1:%d", closed)}
 	a.knows(b)
 	b.cfg.Nodes = []Peer{{a.public(), a.zone(), nil}}
