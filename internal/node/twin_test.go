@@ -2,6 +2,7 @@ package node
 
 import (
 	"testing"
+	"time"
 
 	"dcp.hiro.io/mesh/internal/mesh"
 )
@@ -52,6 +53,30 @@ func TestGossipCarriesPresenceAndOperationsBeyondNeighbours(t *testing.T) {
 	}
 	until(t, "some came by gossip", func() bool {
 		return counterValue(t, c.node.metrics.messagesIn.WithLabelValues(otherZone, typeGossip)) > 0
+	})
+}
+
+// What every member has by its link already isn't gossiped too.
+func TestLinkedMembersDoNotGossip(t *testing.T) {
+	a, b := newMember(t, 1), newMember(t, 2)
+	for _, m := range []*member{a, b} {
+		m.cfg.Gossip, m.cfg.HeartbeatInterval = true, 100*time.Millisecond
+	}
+	mutual(a, b)
+	until(t, "linked, with gossip", func() bool {
+		return a.linkedTo(b) && b.linkedTo(a) && len(a.node.gossip.Load().topic.ListPeers()) == 1
+	})
+	got := func(m *member, from, what string) float64 {
+		return counterValue(t, m.node.metrics.messagesIn.WithLabelValues(from, what))
+	}
+	seen, gossiped, wrote := 0.0, -1.0, uint32(0)
+	until(t, "some twenty heartbeats without gossip", func() bool { // which ends when both have found out that they are linked
+		if g := got(a, otherZone, typeGossip) + got(b, otherZone, typeGossip); g != gossiped {
+			seen, gossiped = got(b, "z1", typePresence), g
+			a.write(1, 10)
+			wrote++
+		}
+		return got(b, "z1", typePresence) >= seen+20 && b.holds(a) == wrote
 	})
 }
 
