@@ -311,7 +311,9 @@ func (n *Node) writeGossip(ctx context.Context, to *gossip) error {
 	for {
 		select {
 		case frame := <-n.gossipOut:
-			if err := to.topic.Publish(ctx, frame); err != nil && ctx.Err() == nil {
+			if err := to.topic.Publish(ctx, frame); err == nil {
+				n.metrics.sent(typeGossip, 1)
+			} else if ctx.Err() == nil {
 				n.log.Debug("gossip", "err", err)
 			}
 		case <-ctx.Done():
