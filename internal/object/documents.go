@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // MaxDocuments is how many documents one file may hold: every object of a large cluster dumped into one file.
@@ -61,7 +62,10 @@ func nextSeparator(b []byte) int {
 	}
 }
 
-func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+// whitespace is what YAML and JSON mean by it; Unicode has more, which is text to them.
+const whitespace = " \t\r\n"
+
+func isSpace(c byte) bool { return strings.IndexByte(whitespace, c) >= 0 }
 
 // onlyDirectives reports whether a text holds nothing but lines like %YAML 1.2, which stand before a ---.
 func onlyDirectives(text []byte) bool {
@@ -81,8 +85,9 @@ func onlyDirectives(text []byte) bool {
 // firstContent is the line of the first thing in text that is neither separator, comment nor empty.
 func firstContent(text []byte, line int) int {
 	for l := range bytes.Lines(text) {
-		t := bytes.TrimSpace(l)
-		if len(t) > 0 && t[0] != '#' && !bytes.Equal(t, []byte("---")) {
+		l = bytes.TrimRight(l, whitespace)
+		t := bytes.TrimLeft(l, whitespace)
+		if len(t) > 0 && t[0] != '#' && !bytes.Equal(l, []byte("---")) { // which is text when it is indented
 			return line
 		}
 		line++

@@ -303,6 +303,9 @@ func TestDocuments(t *testing.T) {
 	if fmt.Sprint(got) != want {
 		t.Errorf("documents = %v\nwant        %v", got, want)
 	}
+	if docs, err := object.Documents([]byte("# a comment\n ---"), false); err != nil || len(docs) != 1 || docs[0].Line != 2 {
+		t.Errorf("an indented --- is %v, %v, want a document of line 2: it is text", docs, err)
+	}
 	for text, line := range map[string]int{"a: 1\n---\nb: [\n": 3, "a: 1\n---\nb: 1\nb: 2\n": 4, "a: 1\n...\nb: 2\n": 2} {
 		_, err := object.Documents([]byte(text), false)
 		var at *object.LineError
