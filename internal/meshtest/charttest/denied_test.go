@@ -81,9 +81,13 @@ func TestWithoutARightOnObjects(t *testing.T) {
 		u.create(t, west, u.ns, "goes", "1")
 		u.create(t, east, u.ns, "ours", "1")
 	}
+	at := func(verb string) string { return ns + "-" + verb }
+	const bystanders = 60 // or so many deletions, each of them counted whenever it is tried, would be held by the brake
+	for n := range bystanders {
+		configMapKind.create(t, west, at("all"), fmt.Sprint("bystander-", n), "1")
+	}
 	o.start()
 	i.startPod("one")
-	at := func(verb string) string { return ns + "-" + verb }
 	complains := func(verb string) {
 		i.shows("one", "Forbidden", at(verb))
 		i.lacks(at(verb) + " /configmaps " + verb)
@@ -95,6 +99,9 @@ func TestWithoutARightOnObjects(t *testing.T) {
 		configMapKind.comes(t, east, at(place), "stays", "1")
 		configMapKind.comes(t, east, at(place), "goes", "1")
 		configMapKind.comes(t, west, at(place), "ours", "1")
+	}
+	for n := range bystanders {
+		configMapKind.comes(t, east, at("all"), fmt.Sprint("bystander-", n), "1")
 	}
 	// Only then is there something to change and to delete.
 	for _, u := range uses {
