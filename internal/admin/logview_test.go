@@ -119,6 +119,18 @@ func TestLostSecretsAreRedacted(t *testing.T) {
 	}
 }
 
+// firstFault checks which fault a log has first, by its sequence number and how its text begins; empty: none.
+func firstFault(t *testing.T, v *admin.Verification, want string) {
+	t.Helper()
+	got := ""
+	if len(v.Faults) > 0 {
+		got = fmt.Sprintf("%d %s", v.Faults[0].Seq, v.Faults[0].Text)
+	}
+	if !strings.HasPrefix(got, want) || (got == "") != (want == "") {
+		t.Errorf("Verify = %+v, want %q first", v.Faults, want)
+	}
+}
+
 func TestVerify(t *testing.T) {
 	tests := []struct {
 		name     string
@@ -158,13 +170,7 @@ func TestVerify(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := ""
-			if len(v.Faults) > 0 {
-				got = fmt.Sprintf("%d %s", v.Faults[0].Seq, v.Faults[0].Text)
-			}
-			if !strings.HasPrefix(got, tt.want) || (got == "") != (tt.want == "") {
-				t.Errorf("Verify = %+v, want %q first", v.Faults, tt.want)
-			}
+			firstFault(t, v, tt.want)
 			if tt.want == "" && !tt.withheld && (v.Operations != 6 || v.Snapshots != 1 || v.From != 0 || v.To != 5) {
 				t.Errorf("Verify = %+v, want six operations and a snapshot", v)
 			}

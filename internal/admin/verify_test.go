@@ -2,8 +2,6 @@ package admin_test
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"testing"
 
 	"dcp.hiro.io/mesh/internal/admin"
@@ -124,13 +122,7 @@ func TestVerifyMoves(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := ""
-			if len(v.Faults) > 0 {
-				got = fmt.Sprintf("%d %s", v.Faults[0].Seq, v.Faults[0].Text)
-			}
-			if !strings.HasPrefix(got, tt.want) || (got == "") != (tt.want == "") {
-				t.Errorf("Verify = %+v, want %q first", v.Faults, tt.want)
-			}
+			firstFault(t, v, tt.want)
 			if tt.want == "" && (v.From != tt.from || v.To != tt.to || (v.Operations == 0) != m.dropped) {
 				t.Errorf("it read %d operations, %d to %d, want %d to %d", v.Operations, v.From, v.To, tt.from, tt.to)
 			}

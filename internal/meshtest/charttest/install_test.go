@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"dcp.hiro.io/mesh/internal/meshtest/kubetest"
+	"dcp.hiro.io/mesh/internal/meshtest/porttest"
 )
 
 // installation is a release of the chart in a cluster without a kubelet: the test is the kubelet. What a container
@@ -36,7 +37,7 @@ func settings(t *testing.T, network string) map[string]any {
 	return map[string]any{
 		"mesh": map[string]any{"networkId": network},
 		"configuration": map[string]any{
-			"bind_port": freePort(t), "http_bind_port": freePort(t),
+			"bind_port": porttest.Free(t), "http_bind_port": porttest.Free(t),
 			"bind_address": []string{"127.0.0.1"}, "http_bind_address": "127.0.0.1", "heartbeat_interval_seconds": 1,
 		},
 	}
@@ -283,11 +284,11 @@ func (i *installation) startPod(name string) {
 	if i.http[name] == 0 {
 		i.http[name] = i.port("http")
 		if len(i.http) > 1 {
-			i.http[name] = freePort(i.t)
+			i.http[name] = porttest.Free(i.t)
 		}
 	}
 	// A pod has a loopback of its own; these share one.
-	cmd.Env = append(cmd.Env, fmt.Sprintf("MESH_API__LISTEN=127.0.0.1:%d", freePort(i.t)))
+	cmd.Env = append(cmd.Env, fmt.Sprintf("MESH_API__LISTEN=127.0.0.1:%d", porttest.Free(i.t)))
 	if i.http[name] != i.port("http") {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("MESH_HTTP_BIND_PORT=%d", i.http[name]))
 	}

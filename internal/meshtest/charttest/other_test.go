@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"dcp.hiro.io/mesh/internal/meshtest/kubetest"
+	"dcp.hiro.io/mesh/internal/meshtest/porttest"
 )
 
 // other is the node of another zone, in another cluster, that may do everything there.
@@ -27,7 +28,7 @@ type other struct {
 // newOther prepares the node of zone west.
 func newOther(t *testing.T, s *kubetest.Server, ns string, entries any) *other {
 	t.Helper()
-	o := &other{t: t, server: s, dir: t.TempDir(), port: freePort(t), program: mesh(t)}
+	o := &other{t: t, server: s, dir: t.TempDir(), port: porttest.Free(t), program: mesh(t)}
 	out, errs, code := o.cli("keygen", "-q", o.at("private.key"))
 	if code == 0 {
 		out, errs, code = o.cli("keygen", "--public", o.at("private.key"), "-o", "json")
@@ -38,7 +39,7 @@ func newOther(t *testing.T, s *kubetest.Server, ns string, entries any) *other {
 	}
 	o.public = key.PublicKey
 	o.config = map[string]any{
-		"bind_port": o.port, "http_bind_port": freePort(t),
+		"bind_port": o.port, "http_bind_port": porttest.Free(t),
 		"bind_address": []string{"127.0.0.1"}, "http_bind_address": "127.0.0.1", "heartbeat_interval_seconds": 1,
 		"network_id": ns, "private_key_path": o.at("private.key"), "data_dir": o.at("data"),
 		"kubernetes": map[string]any{"external": map[string]any{"kube_context": s.Name}, "namespace": ns},

@@ -8,8 +8,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"dcp.hiro.io/mesh/internal/meshtest/porttest"
 )
 
 const (
@@ -120,10 +118,4 @@ func (p *process) stop(t *testing.T) {
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("it ended on SIGTERM with %s, want exit code 0", p.cmd.ProcessState)
 	}
-}
-
-// freePort returns a port that is free for UDP and TCP until the test ends.
-func freePort(t *testing.T) int {
-	t.Helper()
-	return porttest.Free(t)
 }
